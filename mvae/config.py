@@ -1,0 +1,124 @@
+"""Sizes, levels, styles, limits and the configurations of both networks. Imports neither torch nor numpy."""
+
+from dataclasses import asdict, dataclass, fields
+
+from mvae.errors import DataError
+
+LEVELS = ("fp32", "fp16", "int8")
+"""Compression levels of one exported graph, from the reference to the smallest."""
+
+STYLES = ("noto", "twemoji", "fluent", "fluent-flat", "fluent-3d")
+"""Drawing styles a prompt can ask for. Their names are also the style words of the captions."""
+
+IMAGE_SIZES = {"nano": 64, "small": 128, "base": 128}
+"""Side of the square sticker in pixels, by size."""
+
+DEFAULT_MODEL = "small-int8"
+
+PROMPT_MAX_CHARACTERS = 200
+"""Longest accepted prompt, in Unicode characters after normalisation."""
+TEXT_MAX_TOKENS = 48
+"""Text tokens that the encoder reads, end mark included; longer prompts are cut and the result says so."""
+MAX_IMAGES_PER_CALL = 64
+IMAGE_MAX_PIXELS = 40_000_000
+"""Decoded pixels above which an input image is refused as a decompression bomb."""
+
+
+class _Record:
+    """Plain-dictionary round trip that refuses unknown keys, so that a typo in a file is never ignored."""
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict):
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise DataError(f"{cls.__name__}: unknown keys {unknown}; expected a subset of {sorted(known)}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+@dataclass(frozen=True)
+class LatentConfig(_Record):
+    """The grid of prior-quantile tokens. Two models exchange tokens only if their ``latent_id`` is equal."""
+
+    latent_id: str = "0"
+    """"0" is provisional; the latent that every size shares is frozen as "1" once it has been chosen by measurement."""
+    grid: int = 8
+    """Rows and columns of the token grid."""
+    levels: int = 8
+    """L: cells of equal prior mass per latent coordinate."""
+    coordinates: int = 4
+    """C: latent coordinates per grid position."""
+
+    @property
+    def positions(self) -> int:
+        """Tokens per image."""
+        return self.grid * self.grid
+
+    @property
+    def codebook(self) -> int:
+        """Distinct tokens, L**C. The id one past the last, ``mask_token``, decodes to the prior mean."""
+        return self.levels**self.coordinates
+
+    @property
+    def mask_token(self) -> int:
+        """Stands for "not known yet" in partial grids; decodes to the prior mean, 0."""
+        return self.codebook
+
+
+@dataclass(frozen=True)
+class VaeConfig(_Record):
+    """The convolutional VAE: a fully int8-friendly stack of Conv + BatchNorm + ReLU."""
+
+    image_size: int = 128
+    grid: int = 8
+    levels: int = 8
+    coordinates: int = 4
+    latent_id: str = "0"
+    patch: int = 4
+    """Side of the pixel patch folded into channels before the first and after the last convolution: no convolution runs
+    at full resolution, which is where the time would go."""
+    encoder_widths: tuple[int, ...] = (64, 96, 160)
+    """Channels at each resolution from image_size / patch down to the grid."""
+    encoder_blocks: tuple[int, ...] = (1, 1, 2)
+    decoder_widths: tuple[int, ...] = (192, 112, 64)
+    """Channels at each resolution from the grid up to image_size / patch."""
+    decoder_blocks: tuple[int, ...] = (2, 2, 1)
+
+    @property
+    def latent(self) -> LatentConfig:
+        return LatentConfig(self.latent_id, self.grid, self.levels, self.coordinates)
+
+
+@dataclass(frozen=True)
+class Seq2SeqConfig(_Record):
+    """What varies in the stock Marian configuration; everything else is fixed in :mod:`mvae.models.seq2seq`."""
+
+    vocabulary: int = 4100
+    """Rows of *both* embedding tables: the exporter's version of transformers copies one size to the other."""
+    codebook: int = 4096
+    """Image tokens are ids 0 … codebook-1 of the decoder; the ids behind them are the marks below."""
+    positions: int = 64
+    d_model: int = 192
+    encoder_layers: int = 2
+    decoder_layers: int = 4
+    heads: int = 6
+    feed_forward: int = 768
+    dropout: float = 0.0
+
+    @property
+    def start_token(self) -> int:
+        """Decoder start mark; also what pads."""
+        return self.codebook
+
+    @property
+    def end_token(self) -> int:
+        """Never produced in practice: generation stops after ``positions`` tokens."""
+        return self.codebook + 1
+
+
+def caption(label: str, style: str | None) -> str:
+    """The text that the seq2seq reads: the style word, then the words. ``style=None`` lets the model choose."""
+    return f"{style} {label}" if style else label

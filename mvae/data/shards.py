@@ -1,0 +1,73 @@
+"""Tar shards in img2dataset's layout: ``KEY.webp``, ``KEY.txt`` (caption) and ``KEY.json`` (everything else), readable by WebDataset.
+
+Bytes depend on the samples alone: members are sorted, times and owners are zero.
+"""
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvae.errors import DataError
+
+IMAGE_SUFFIXES = (".webp", ".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One captioned picture as stored."""
+
+    key: str
+    image: bytes
+    """Encoded file (WebP, PNG or JPEG)."""
+    caption: str
+    meta: dict
+    suffix: str = ".webp"
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write beside the target and rename, so that a reader never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def write_shard(path: Path, samples: Iterable[Sample]) -> None:
+    """Write one shard atomically."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for sample in sorted(samples, key=lambda item: item.key):
+            text = json.dumps(sample.meta, ensure_ascii=False, sort_keys=True)
+            parts = ((sample.suffix, sample.image), (".json", text.encode()), (".txt", sample.caption.encode()))
+            for suffix, content in parts:
+                info = tarfile.TarInfo(sample.key + suffix)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    write_atomic(path, buffer.getvalue())
+
+
+def read_shard(path: Path) -> Iterator[Sample]:
+    """Stream the samples of one shard in stored order.
+
+    Raises :class:`DataError` on a damaged archive or a sample without an image.
+    """
+    parts: dict[str, dict[str, bytes]] = {}
+    try:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if member.isfile():
+                    stem, dot, suffix = member.name.partition(".")
+                    parts.setdefault(stem, {})[dot + suffix] = tar.extractfile(member).read()
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise DataError(f"{path}: not a readable tar shard ({error})") from error
+    for key, files in parts.items():
+        suffix = next((name for name in IMAGE_SUFFIXES if name in files), None)
+        if suffix is None:
+            raise DataError(f"{path}: sample {key} has {sorted(files)}, expected one image of {IMAGE_SUFFIXES}")
+        meta = json.loads(files.get(".json", b"{}"))
+        text = files.get(".txt", meta.get("caption", "").encode()).decode().strip()
+        yield Sample(key, files[suffix], text, meta, suffix)
