@@ -2,13 +2,13 @@
 
     python -m mvae data build emoji --out data/emoji
 
-writes ``train-STYLE-NNNNN.tar`` and ``judge-STYLE-NNNNN.tar`` (at most 500 drawings each), ``index.json`` and ``CREDITS.md``. The same bytes
-come out every time. A stopped build goes on where it was: finished shards are kept. About 4 minutes on 2 cores.
+writes ``train-STYLE-NNNNN.tar`` and ``judge-STYLE-NNNNN.tar`` (at most 500 drawings each), ``index.json`` and ``CREDITS.md``. The
+same bytes come out every time. A stopped build goes on where it was: finished shards are kept.
 """
 
-import hashlib
 import io
 import json
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +17,37 @@ from PIL import Image
 from tqdm import tqdm
 
 from mvae.config import caption
-from mvae.data.concepts import Concept, join_icons, join_names, load_concepts, name_index
+from mvae.data.concepts import Concept, drop_variation, load_concepts
 from mvae.data.fetch import fetch_package, read_members
+from mvae.data.joins import corrections, join_icons, join_names, name_index
 from mvae.data.render import fit_square, lossless_webp, render_icon
-from mvae.data.shards import Sample, read_shard, write_atomic, write_shard
+from mvae.data.shards import (
+    SHARD_SIZE,
+    Sample,
+    check_size,
+    index_entry,
+    read_shard,
+    shard_name,
+    shard_paths,
+    write_atomic,
+    write_shard,
+)
 from mvae.data.sources import CAPTION_PACKAGES, SOURCES, Source
 from mvae.errors import DataError
 
-SHARD_SIZE = 500
-FORMAT = 1
+FORMAT = 2
+"""Raised whenever other bytes come out for the same packages."""
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    concept: Concept
+    name: str
+    """What the package calls it."""
+    artwork: object
+    """An iconify entry with the defaults of its set, or the bytes of an image."""
+    variant: int = 1
+    """2 and above: a further drawing of the same concept in the same style."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +55,7 @@ class _Job:
     path: Path
     source: Source
     size: int
-    drawings: tuple[tuple[Concept, str, object], ...]
-    """(concept, icon name, artwork): artwork is an iconify entry with its defaults, or the bytes of an image."""
+    drawings: tuple[_Drawing, ...]
 
 
 def _draw(source: Source, artwork, size: int) -> Image.Image:
@@ -44,14 +65,15 @@ def _draw(source: Source, artwork, size: int) -> Image.Image:
     return render_icon(icon, defaults, size)
 
 
-def _sample(source: Source, concept: Concept, name: str, artwork, size: int) -> Sample:
+def _sample(source: Source, drawing: _Drawing, size: int) -> Sample:
+    concept = drawing.concept
     meta = {
         "caption": caption(concept.label, source.style),
         "concept": concept.code,
         "group": concept.group,
         "label": concept.label,
         "licence": source.licence,
-        "name": name,
+        "name": drawing.name,
         "role": source.role,
         "source": f"{source.package.name}@{source.package.version}",
         "split": concept.split,
@@ -59,47 +81,47 @@ def _sample(source: Source, concept: Concept, name: str, artwork, size: int) -> 
         "subgroup": concept.subgroup,
         "tags": list(concept.tags),
     }
-    image = lossless_webp(_draw(source, artwork, size))
-    return Sample(f"{source.style}_{concept.code}", image, meta["caption"], meta)
+    key = f"{source.style}_{concept.code}" + (f"_{drawing.variant}" if drawing.variant > 1 else "")
+    return Sample(key, lossless_webp(_draw(source, drawing.artwork, size)), meta["caption"], meta)
 
 
 def _run_job(job: _Job) -> int:
-    write_shard(job.path, [_sample(job.source, *drawing, job.size) for drawing in job.drawings])
+    write_shard(job.path, [_sample(job.source, drawing, job.size) for drawing in job.drawings])
     return len(job.drawings)
 
 
-def _joined(archives: dict[str, dict[str, bytes]]) -> tuple[dict[str, Concept], dict[str, list[tuple[Concept, str, object]]]]:
-    """All concepts, and per style the drawings that have one, in code order."""
+def _joined(archives: dict[str, dict[str, bytes]]) -> tuple[dict[str, Concept], dict[str, list[_Drawing]]]:
+    """All concepts, and per style the drawings that show one, in code order."""
     base, lib = (archives[package.name] for package in CAPTION_PACKAGES)
     concepts = load_concepts(base, lib)
-    tables = {s.style: json.loads(archives[s.package.name]["icons.json"]) for s in SOURCES if s.layout == "iconify"}
     chars = {s.style: json.loads(archives[s.package.name]["chars.json"]) for s in SOURCES if s.join == "chars"}
-    index = name_index(concepts, base, [chars["fluent-flat"], chars["twemoji"], chars["noto"], chars["openmoji"]])
-    # Fluent's two vector sets share their names, and one of them carries the code points.
-    flat_names = {name: code for code, name in chars["fluent-flat"].items()}
-    drawings: dict[str, dict[str, tuple[str, object]]] = {}
+    index = name_index(concepts, base, [chars[style] for style in ("fluent-flat", "twemoji", "noto", "openmoji")])
+    drawings: dict[str, list[_Drawing]] = {}
     for source in SOURCES:
+        files = archives[source.package.name]
         if source.layout == "webp":
             # Drawings without a counterpart in the other Fluent sets have an unclear origin (flags, some people): dropped.
-            known = set(drawings["fluent"]) | set(drawings["fluent-flat"])
-            files = {Path(name).stem: data for name, data in archives[source.package.name].items()}
-            codes = {"-".join(p for p in stem.split("-") if p != "fe0f"): stem for stem in sorted(files)}
-            drawings[source.style] = {c: (s, files[s]) for c, s in codes.items() if c in concepts and c in known}
+            known = {drawing.concept.code for style in ("fluent", "fluent-flat") for drawing in drawings[style]}
+            codes = {drop_variation(Path(name).stem): name for name in sorted(files)}
+            drawings[source.style] = [
+                _Drawing(concepts[code], Path(name).stem, files[name]) for code, name in sorted(codes.items()) if code in known
+            ]
             continue
-        table = tables[source.style]
+        table = json.loads(files["icons.json"])
         icons, aliases = table["icons"], table.get("aliases", {})
-        if source.style == "fluent":
-            own = {code: name for name, code in flat_names.items() if name in icons}
-            joined = join_icons(icons, own, aliases, concepts)
+        if source.join == "flat":
+            pairs = join_icons(icons, {code: n for code, n in chars["fluent-flat"].items() if n in icons}, aliases, concepts)
         elif source.join == "chars":
-            joined = join_icons(icons, chars[source.style], aliases, concepts)
+            pairs = join_icons(icons, chars[source.style], aliases, concepts)
         else:
-            joined = join_names(icons, index)
+            pairs = join_names(icons, index, corrections(source.style, concepts))
         defaults = {key: table[key] for key in ("width", "height") if key in table}
-        drawings[source.style] = {code: (name, (icons[name], defaults)) for code, name in joined.items()}
-    return concepts, {
-        style: [(concepts[code], *found[code]) for code in sorted(found)] for style, found in drawings.items()
-    }
+        seen = Counter()
+        drawings[source.style] = []
+        for code, name in pairs:
+            seen[code] += 1
+            drawings[source.style].append(_Drawing(concepts[code], name, (icons[name], defaults), seen[code]))
+    return concepts, drawings
 
 
 def _archives(cache: Path, progress: bool) -> dict[str, dict[str, bytes]]:
@@ -113,12 +135,15 @@ def credits_text() -> str:
     """The credits that travel with the data and with every model trained on it."""
     lines = ["# Credits of the artwork", "", "| style | use | licence | work | package |", "|---|---|---|---|---|"]
     lines += [
-        f"| {s.style} | {'training' if s.role == 'train' else 'judge only'} | {s.licence} | {s.credit} | `{s.package.name}` {s.package.version} |"
+        f"| {s.style} | {'training' if s.role == 'train' else 'judge only'} | {s.licence} | {s.credit} | "
+        f"`{s.package.name}` {s.package.version} |"
         for s in SOURCES
     ]
     lines += [
         "",
-        "Labels and tags: emojibase-data (MIT) and emojilib (MIT). The drawings were rendered to bitmaps; the licences above hold for them.",
+        "Labels and tags: emojibase-data (MIT) and emojilib (MIT).",
+        "",
+        "The drawings were rendered to bitmaps and are otherwise unchanged; the licences above hold for the bitmaps too.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -129,12 +154,16 @@ def build_emoji(out: Path, *, size: int = 128, cache: Path | None = None, worker
     ``cache`` keeps the fetched packages (default: ``out/packages``). Raises :class:`FetchError` if a package cannot be had and
     :class:`DataError` if ``out`` holds shards of another format or image size.
     """
-    if not 16 <= size <= 512:
-        raise DataError(f"image size: got {size}, expected 16 to 512 pixels")
+    check_size(size)
     out.mkdir(parents=True, exist_ok=True)
     plan_path = out / "plan.json"
-    plan = {"format": FORMAT, "size": size, "shard_size": SHARD_SIZE, "packages": sorted(
-        f"{p.name}@{p.version}" for p in (*CAPTION_PACKAGES, *(s.package for s in SOURCES)))}
+    packages = (*CAPTION_PACKAGES, *(source.package for source in SOURCES))
+    plan = {
+        "format": FORMAT,
+        "size": size,
+        "shard_size": SHARD_SIZE,
+        "packages": sorted(f"{package.name}@{package.version}" for package in packages),
+    }
     if plan_path.exists() and json.loads(plan_path.read_text()) != plan:
         raise DataError(f"{out}: holds a build with other settings ({plan_path.name}); choose another folder or delete it")
     write_atomic(plan_path, json.dumps(plan, indent=1).encode())
@@ -144,7 +173,7 @@ def build_emoji(out: Path, *, size: int = 128, cache: Path | None = None, worker
     for source in SOURCES:
         found = drawings[source.style]
         for number, start in enumerate(range(0, len(found), SHARD_SIZE)):
-            path = out / f"{source.role}-{source.style}-{number:05d}.tar"
+            path = out / shard_name(source.role, source.style, number)
             jobs.append(_Job(path, source, size, tuple(found[start : start + SHARD_SIZE])))
     waiting = [job for job in jobs if not job.path.exists()]
     total = sum(len(job.drawings) for job in jobs)
@@ -153,13 +182,8 @@ def build_emoji(out: Path, *, size: int = 128, cache: Path | None = None, worker
         with ProcessPoolExecutor(workers) as pool:
             for count in pool.map(_run_job, waiting):
                 bar.update(count)
-    index = {"format": FORMAT, "size": size, "concepts": len(concepts), "shards": []}
-    for job in jobs:
-        content = job.path.read_bytes()
-        index["shards"].append({
-            "file": job.path.name, "role": job.source.role, "style": job.source.style, "samples": len(job.drawings),
-            "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
-        })
+    shards = [index_entry(job.path, job.source.role, job.source.style, len(job.drawings)) for job in jobs]
+    index = {"format": FORMAT, "size": size, "concepts": len(concepts), "shards": shards}
     write_atomic(out / "CREDITS.md", credits_text().encode())
     write_atomic(out / "index.json", json.dumps(index, indent=1).encode())
     return index
@@ -170,7 +194,7 @@ def extract_sample(data: Path, out: Path, count: int = 200) -> None:
     styles = [s.style for s in SOURCES if s.role == "train"]
     chosen = []
     for style in styles:
-        pool = [s for path in sorted(data.glob(f"train-{style}-*.tar")) for s in read_shard(path)]
+        pool = [sample for path in shard_paths(data, "train", style) for sample in read_shard(path)]
         step = len(pool) / (count / len(styles))
         chosen += [pool[int(i * step)] for i in range(count // len(styles))]
     write_shard(out, chosen)

@@ -1,4 +1,4 @@
-"""Concepts (what a drawing shows), their words, and the join of icon names to concepts."""
+"""Concepts: what a drawing shows, the words for it, and whether it is ever trained on."""
 
 import hashlib
 import json
@@ -44,8 +44,13 @@ def base_key(label: str) -> str:
 
 
 def split_of(label: str) -> str:
-    """Deterministic split by the hash of the base concept."""
-    digest = hashlib.sha256(base_key(label).encode()).digest()
+    """The split of an emoji's base concept."""
+    return split_of_key(base_key(label))
+
+
+def split_of_key(key: str) -> str:
+    """``unseen`` for one key in ``UNSEEN_SHARE``, else ``train``: by the key's hash, so always the same."""
+    digest = hashlib.sha256(key.encode()).digest()
     return "unseen" if int.from_bytes(digest[:4], "big") % UNSEEN_SHARE == 0 else "train"
 
 
@@ -65,55 +70,3 @@ def load_concepts(emojibase: dict[str, bytes], emojilib: dict[str, bytes]) -> di
         subgroup = names["subgroups"].get(str(entry.get("subgroup")), "component")
         concepts[code] = Concept(code, label, tags, group, subgroup, split_of(label))
     return concepts
-
-
-def name_index(concepts: dict[str, Concept], emojibase: dict[str, bytes], chars: list[dict[str, str]]) -> dict[str, str]:
-    """Every spelling under which an icon set may name a concept → its code. Earlier, more reliable spellings win.
-
-    ``chars`` are the code point → icon name maps of the sets that have one: their names serve the sets that have none.
-    """
-    index: dict[str, str] = {}
-
-    def add(name: str, code: str) -> None:
-        name = slug(name)
-        if name:
-            index.setdefault(name, code)
-
-    for code, concept in concepts.items():
-        add(concept.label, code)
-    for mapping in chars:
-        for code, name in mapping.items():
-            if drop_variation(code) in concepts:
-                add(name, drop_variation(code))
-    for path in ("en/shortcodes/cldr.json", "en/shortcodes/emojibase.json", "en/shortcodes/github.json", "en/shortcodes/joypixels.json"):
-        for code, names in json.loads(emojibase[path]).items():
-            if drop_variation(code) in concepts:
-                for name in [names] if isinstance(names, str) else names:
-                    add(name, drop_variation(code))
-    for name, code in list(index.items()):
-        index.setdefault(name.replace("-", ""), code)
-        if name.startswith("flag-"):
-            index.setdefault("flag-for-" + name.removeprefix("flag-"), code)
-    return index
-
-
-def join_icons(icons: dict, mapping: dict[str, str], aliases: dict, concepts: dict[str, Concept]) -> dict[str, str]:
-    """Concept code → icon name by a package's own code point map; hidden icons are duplicates and skipped."""
-    joined = {}
-    for code, name in sorted(mapping.items()):
-        code = drop_variation(code)
-        while name not in icons and name in aliases:
-            name = aliases[name]["parent"]
-        if code in concepts and name in icons and not icons[name].get("hidden"):
-            joined.setdefault(code, name)
-    return joined
-
-
-def join_names(icons: dict, index: dict[str, str]) -> dict[str, str]:
-    """Concept code → icon name by spelling, for packages without a code point map."""
-    joined = {}
-    for name, icon in sorted(icons.items()):
-        code = index.get(slug(name)) or index.get(re.sub(r"-\d$", "", slug(name)))
-        if code and not icon.get("hidden"):
-            joined.setdefault(code, name)
-    return joined

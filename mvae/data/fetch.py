@@ -51,7 +51,7 @@ def fetch_package(package: Package, cache: Path) -> Path:
 
 
 def read_members(archive: Path, suffixes: tuple[str, ...]) -> dict[str, bytes]:
-    """Files of the tarball whose path below ``package/`` ends with one of ``suffixes``, in memory: nothing is unpacked to disk."""
+    """Path below ``package/`` → bytes of the files that end with one of ``suffixes``. Nothing is unpacked to disk."""
     with tarfile.open(archive) as tar:
         return {
             member.name.removeprefix("package/"): tar.extractfile(member).read()

@@ -1,8 +1,9 @@
-"""Tar shards in img2dataset's layout: ``KEY.webp``, ``KEY.txt`` (caption) and ``KEY.json`` (everything else), readable by WebDataset.
+"""Tar shards in img2dataset's layout: ``KEY.webp``, ``KEY.txt`` (caption) and ``KEY.json`` (everything else).
 
-Bytes depend on the samples alone: members are sorted, times and owners are zero.
+WebDataset reads them too. Bytes depend on the samples alone: members are sorted, times and owners are zero.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from mvae.errors import DataError
 
+SHARD_SIZE = 500
+"""Samples in a full shard."""
 IMAGE_SUFFIXES = (".webp", ".png", ".jpg", ".jpeg")
 
 
@@ -28,12 +31,35 @@ class Sample:
     suffix: str = ".webp"
 
 
+def shard_name(role: str, style: str, number: int) -> str:
+    """``train-noto-00000.tar``."""
+    return f"{role}-{style}-{number:05d}.tar"
+
+
+def shard_paths(folder: Path, role: str, style: str) -> list[Path]:
+    """Shards of one role and style, in order. A plain glob would not do: ``train-fluent-*`` also finds ``train-fluent-3d-…``."""
+    return sorted(folder.glob(f"{role}-{style}-{'[0-9]' * 5}.tar"))
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Write beside the target and rename, so that a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     partial.write_bytes(content)
     partial.replace(path)
+
+
+def check_size(size: int) -> None:
+    """Raise :class:`DataError` unless stored pictures may have this side, in pixels."""
+    if not 16 <= size <= 512:
+        raise DataError(f"image size: got {size}, expected 16 to 512 pixels")
+
+
+def index_entry(path: Path, role: str, style: str, samples: int) -> dict:
+    """What ``index.json`` says of one shard."""
+    content = path.read_bytes()
+    entry = {"file": path.name, "role": role, "style": style, "samples": samples}
+    return entry | {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> None:
