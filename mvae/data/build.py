@@ -26,6 +26,7 @@ from mvae.data.shards import (
     Sample,
     check_size,
     index_entry,
+    read_plan,
     read_shard,
     shard_name,
     shard_paths,
@@ -164,7 +165,7 @@ def build_emoji(out: Path, *, size: int = 128, cache: Path | None = None, worker
         "shard_size": SHARD_SIZE,
         "packages": sorted(f"{package.name}@{package.version}" for package in packages),
     }
-    if plan_path.exists() and json.loads(plan_path.read_text()) != plan:
+    if read_plan(plan_path) not in (None, plan):
         raise DataError(f"{out}: holds a build with other settings ({plan_path.name}); choose another folder or delete it")
     write_atomic(plan_path, json.dumps(plan, indent=1).encode())
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from mvae.config import caption
 from mvae.data.concepts import split_of_key
 from mvae.data.render import fit_square, lossless_webp
-from mvae.data.shards import SHARD_SIZE, Sample, check_size, index_entry, shard_name, write_atomic, write_shard
+from mvae.data.shards import SHARD_SIZE, Sample, check_size, index_entry, read_plan, shard_name, write_atomic, write_shard
 from mvae.engine.images import open_image
 from mvae.errors import DataError
 
@@ -49,7 +49,7 @@ def read_folder(folder: Path, *, progress: bool = False) -> list[Picture]:
     """All captioned pictures of ``folder``, sorted by style and path; hidden files and folders are left out.
 
     Raises :class:`DataError` naming the file for: no pictures, a missing, empty or undecodable caption, two captions of one
-    picture or two pictures of one caption file, a row whose file is absent or leads out of the folder, a malformed table or style;
+    picture or two pictures of one caption file, a row whose file is absent or leads out of the folder, a bad table or style;
     and :class:`ImageError` naming the file for a picture that is unreadable, animated, or of more than ``IMAGE_MAX_PIXELS``.
     """
     if not folder.is_dir():
@@ -77,7 +77,7 @@ def build_folder(folder: Path, out: Path, *, size: int = 128, workers: int = 2, 
     """
     check_size(size)
     plan_path = out / "plan.json"
-    plan = json.loads(plan_path.read_text()) if plan_path.exists() else {"format": FORMAT, "shards": {}}
+    plan = read_plan(plan_path) or {"format": FORMAT, "shards": {}}
     if plan.get("format") != FORMAT:
         raise DataError(f"{out}: holds a build of another kind ({plan_path.name}); choose another folder")
     pictures = read_folder(folder, progress=progress)
@@ -155,7 +155,7 @@ def _captions_of_table(table: Path, files: set[str]) -> dict[str, tuple[str, str
                 raise DataError(f"{where}: style {style!r}; expected lower-case letters, digits and single hyphens")
             texts[str(name)] = (_clean(row["text"], where), style)
     except csv.Error as error:
-        raise DataError(f"{table}, line {reader.line_num}: not valid CSV ({error})") from None
+        raise DataError(f"{table}, after line {reader.line_num}: not valid CSV ({error})") from None
     return texts
 
 

@@ -51,5 +51,5 @@ def lossless_webp(image: Image.Image) -> bytes:
     pixels = np.array(image.convert("RGBA"))
     pixels[pixels[..., 3] == 0] = 0
     buffer = io.BytesIO()
-    Image.fromarray(pixels, "RGBA").save(buffer, "WEBP", lossless=True, quality=60, method=4, exact=True)
+    Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=60, method=4, exact=True)
     return buffer.getvalue()

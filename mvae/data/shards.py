@@ -55,6 +55,19 @@ def check_size(size: int) -> None:
         raise DataError(f"image size: got {size}, expected 16 to 512 pixels")
 
 
+def read_plan(path: Path) -> dict | None:
+    """The ``plan.json`` of a build that was begun in this folder, or None. Raises :class:`DataError` if it cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        plan = json.loads(path.read_text())
+    except ValueError:
+        plan = None
+    if not isinstance(plan, dict):
+        raise DataError(f"{path}: not readable; expected the plan of a build; choose another folder or delete it")
+    return plan
+
+
 def index_entry(path: Path, role: str, style: str, samples: int) -> dict:
     """What ``index.json`` says of one shard."""
     content = path.read_bytes()
