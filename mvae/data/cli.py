@@ -5,11 +5,13 @@
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from mvae.errors import DataError
 
 EMOJI = "emoji"
+PACKAGES = Path(".cache/packages")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build = actions.add_parser("build", help="captioned pictures → tar shards")
     build.add_argument("source", metavar="SOURCE", help=f"{EMOJI}, or a folder of pictures with metadata.csv or .txt captions")
     build.add_argument("--out", type=Path, help="folder of the shards (default: data/emoji, or data/ and the folder's name)")
-    build.add_argument("--size", type=int, default=128, help="side of the stored pictures in pixels, 16 to 512 (default 128)")
-    build.add_argument("--workers", type=int, default=2, help="processes that draw (default 2)")
-    build.add_argument("--cache", type=Path, help="folder that keeps the fetched packages (default: packages/ in --out)")
+    build.add_argument("--size", type=int, default=128, help="side of the pictures in pixels, 16 to 512 (default: %(default)s)")
+    build.add_argument("--workers", type=int, default=2, help="processes that draw (default: %(default)s)")
+    build.add_argument("--cache", type=Path, default=PACKAGES, help="folder that keeps fetched packages (default: %(default)s)")
+    build.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> dict:
@@ -45,6 +48,7 @@ def run(args: argparse.Namespace) -> dict:
         raise DataError(f"{error.filename or out}: cannot be read or written ({error.strerror or error})") from error
     roles = {shard["role"] for shard in index["shards"]}
     samples = {role: sum(shard["samples"] for shard in index["shards"] if shard["role"] == role) for role in sorted(roles)}
+    print(f"{out}: {', '.join(f'{count} {role} samples' for role, count in samples.items())}", file=sys.stderr)
     return {
         "out": str(out),
         "size": index["size"],
