@@ -1,0 +1,20 @@
+"""``python -m mvae train small --out runs/small --resume`` (also under ``torchrun -m mvae train …``)"""
+
+import argparse
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help="a recipe's name, or a Python file")
+    parser.add_argument("--out", type=Path, help="run folder (default: runs/ and the recipe's name)")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--stage", choices=("vae", "seq2seq", "all"), default="all", help="default: %(default)s")
+    parser.add_argument("--data", type=Path, help="data set to use instead of the recipe's")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> dict | None:
+    """Returns what the training reports."""
+    from mvae.training.cli import run as train
+
+    return train(args)

@@ -1,0 +1,192 @@
+"""A model of the zoo, ready to run: prompt → sticker, picture → tokens → picture.
+
+``load("small-int8")`` verifies every file against the entry's manifest before any of it is parsed, then opens the sessions.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from PIL import Image
+
+from mvae.config import DEFAULT_MODEL, MAX_IMAGES_PER_CALL, STYLES
+from mvae.engine.entry import Entry, read_entry
+from mvae.engine.images import fit
+from mvae.engine.onnx_file import parse
+from mvae.engine.options import IMAGE_INDEX_MAX, SEED_MAX, check_options, check_style, whole
+from mvae.engine.philox import uniforms
+from mvae.engine.prompt import TextEncoder
+from mvae.engine.sessions import open_session
+from mvae.engine.sticker import Decoded, Sticker
+from mvae.engine.token_loop import Decoding, TokenModel
+from mvae.errors import IntegrityError, TokensError
+
+THREADS_MAX = 256
+
+
+def load(name: str = DEFAULT_MODEL, threads: int = 1, folder: str | Path | None = None) -> "Model":
+    """Load the model ``size-level`` (``small-int8``) or a pruned entry (``small-pruned``).
+
+    ``folder``: a zoo entry, or a folder of entries, to use instead of the committed zoo and the Hub. ``threads`` 1 … 256; one is
+    usually fastest for models of this size. Raises UnknownModelError listing what exists, IntegrityError if a file is not what its
+    manifest says, OptionError for ``threads``.
+    """
+    threads = whole("threads", threads, 1, THREADS_MAX)
+    return Model(read_entry(name, None if folder is None else Path(folder)), threads)
+
+
+class Model:
+    """One size at one level. Safe to share between threads: they take turns, token row by token row."""
+
+    def __init__(self, entry: Entry, threads: int):
+        self.name, self.level, self.threads = entry.name, entry.level, threads
+        self.image_size = entry.vae.image_size
+        self.latent = entry.vae.latent
+        """Grid, levels, coordinates and the ``latent_id`` of the tokens."""
+        self.defaults = entry.defaults
+        """Options used where a call gives none."""
+        self.styles = STYLES
+        self.bytes = sum(len(content) for content in entry.graphs.values())
+        """Sum of the ONNX files that this model loads."""
+        self._lock = threading.Lock()
+        self._text = TextEncoder(entry.tokenizer, f"{entry.name} tokenizer.json")
+        graphs = entry.graphs
+        self._seq2seq = TokenModel(graphs["encoder_model"], graphs["decoder_model_merged"], entry.seq2seq, self.latent.codebook,
+                                   self.latent.positions, threads, entry.name)
+        self._vae = {}
+        for part in ("vae_encoder", "vae_decoder"):
+            parse(graphs[part], f"{entry.name} {part}")
+            self._vae[part] = open_session(graphs[part], f"{entry.name} {part}", threads)
+        self._check_shapes()
+
+    def generate(self, prompt: str, style: str | None = None, seed: int = 0, guidance: float | None = None,
+                 temperature: float | None = None, top_k: int | None = None, index: int = 0) -> Sticker:
+        """Draw image ``index`` (0 … 2³²−1) of ``seed`` (0 … 2⁶³−1); the same arguments give the same tokens.
+
+        ``prompt``: 1 … 200 characters; ``style``: one of :attr:`styles`, or None; ``guidance`` 0 … 20, 1 is none; ``temperature``
+        0 … 5, 0 takes the likeliest token; ``top_k`` 0 (all) … codebook. None stands for the model's own :attr:`defaults`.
+        Raises PromptError or OptionError.
+        """
+        *_, sticker = self._draw(prompt, style, seed, guidance, temperature, top_k, index, self.latent.positions)
+        return sticker
+
+    def generate_many(self, prompt: str, n: int, **options) -> list[Sticker]:
+        """Images 0 … n−1 (n ≤ 64) of one seed; the options are those of :meth:`generate`. Raises as it does."""
+        count = whole("n", n, 1, MAX_IMAGES_PER_CALL)
+        return [self.generate(prompt, index=index, **options) for index in range(count)]
+
+    def stream(self, prompt: str, style: str | None = None, seed: int = 0, guidance: float | None = None,
+               temperature: float | None = None, top_k: int | None = None, index: int = 0) -> Iterator[Sticker]:
+        """As :meth:`generate`, but yields the picture after every row of the grid; the last one has ``share`` 1.
+
+        What is not drawn yet is decoded from mask tokens. Arguments are checked when the first picture is asked for.
+        """
+        return self._draw(prompt, style, seed, guidance, temperature, top_k, index, self.latent.grid)
+
+    def decode(self, tokens: Sequence[int]) -> Image.Image:
+        """Tokens → RGBA. ``tokens``: grid² ids, row-major, 0 … codebook; the last one, the mask, means "not known".
+
+        Raises TokensError for another length or range.
+        """
+        return self.decode_timed(tokens).image
+
+    def decode_timed(self, tokens: Sequence[int]) -> Decoded:
+        """As :meth:`decode`, with the milliseconds it took."""
+        ids = self._check_tokens(tokens)
+        with self._lock:
+            begun = perf_counter()
+            image = self._picture(ids)
+            return Decoded(image, {"decode": _milliseconds(begun)})
+
+    def encode(self, image: Image.Image) -> tuple[int, ...]:
+        """Picture → grid² tokens, row-major. Any size; :func:`mvae.engine.images.fit` says how it is fitted.
+
+        Raises ImageError for anything that is not a still picture of a supported mode and size.
+        """
+        tokens, = self._encode(image, "tokens")
+        return tuple(tokens[0].tolist())
+
+    def mean(self, image: Image.Image) -> np.ndarray:
+        """Picture → posterior mean of its latent, float32 [coordinates, grid, grid]: the features. Raises as :meth:`encode`."""
+        mean, = self._encode(image, "mean")
+        return mean[0]
+
+    def posterior(self, image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+        """Picture → mean and log-variance of q(z | x), float32 [coordinates, grid, grid] each. Raises as :meth:`encode`."""
+        mean, log_variance = self._encode(image, "mean", "log_variance")
+        return mean[0], log_variance[0]
+
+    def _draw(self, prompt, style, seed, guidance, temperature, top_k, index, at_once: int) -> Iterator[Sticker]:
+        """Yields after every ``at_once`` tokens; the lock is never held while the caller has the turn."""
+        options = check_options(self.defaults, guidance, temperature, top_k, self.latent.codebook)
+        seed, index = whole("seed", seed, 0, SEED_MAX), whole("image index", index, 0, IMAGE_INDEX_MAX)
+        style = check_style(style)
+        positions, mask = self.latent.positions, self.latent.mask_token
+        with self._lock:
+            begun = perf_counter()
+            text = self._text(prompt, style)
+            texts = [text.ids] if options.guidance == 1 else [text.ids, (self._text.end,)]
+            reading = self._seq2seq.read(texts)
+            timings = {"text": _milliseconds(begun), "tokens": 0.0}
+        decoding: Decoding | None = None
+        while decoding is None or len(decoding.tokens) < positions:
+            with self._lock:
+                begun = perf_counter()
+                if decoding is None:
+                    decoding = self._seq2seq.begin(reading)
+                    randoms = uniforms(seed, index, positions)
+                decoding.draw(at_once, randoms, options)
+                timings["tokens"] += _milliseconds(begun)
+                tokens = (*decoding.tokens, *[mask] * (positions - len(decoding.tokens)))
+                begun = perf_counter()
+                image = self._picture(np.array([tokens], np.int64))
+                decode = _milliseconds(begun)
+            share = len(decoding.tokens) / positions
+            times = {**timings, "decode": decode} if share == 1 else dict(timings)
+            yield Sticker(image, tokens, times, share, seed, index, options, text.was_cut)
+
+    def _picture(self, ids: np.ndarray) -> Image.Image:
+        pixels, = self._vae["vae_decoder"].run(["image"], {"tokens": ids})
+        return Image.fromarray(pixels[0])
+
+    def _encode(self, image: Image.Image, *outputs: str) -> list[np.ndarray]:
+        pixels = np.asarray(fit(image, self.image_size))[None]
+        with self._lock:
+            return self._vae["vae_encoder"].run(list(outputs), {"image": pixels})
+
+    def _check_tokens(self, tokens: Sequence[int]) -> np.ndarray:
+        expected = f"expected {self.latent.positions} whole numbers from 0 to {self.latent.mask_token}"
+        try:
+            ids = np.asarray(tokens)
+        except ValueError:
+            raise TokensError(f"tokens of unequal shapes; {expected}") from None
+        if ids.shape != (self.latent.positions,) or ids.dtype.kind not in "iu":
+            raise TokensError(f"got tokens of shape {ids.shape} and type {ids.dtype}; {expected}")
+        if ids.min() < 0 or ids.max() > self.latent.mask_token:
+            raise TokensError(f"got tokens from {ids.min()} to {ids.max()}; {expected}")
+        return ids.astype(np.int64)[None]
+
+    def _check_shapes(self) -> None:
+        """The graphs must belong to the configuration beside them: a wrong pair would fail late and obscurely."""
+        size, positions = self.image_size, self.latent.positions
+        empty = np.zeros((1, size, size, 4), np.uint8)
+        masked = np.full((1, positions), self.latent.mask_token, np.int64)
+        try:
+            image, = self._vae["vae_decoder"].run(["image"], {"tokens": masked})
+            tokens, mean = self._vae["vae_encoder"].run(["tokens", "mean"], {"image": empty})
+            logits = self._seq2seq.begin(self._seq2seq.read([(self._text.end,)])).logits()
+        except IntegrityError:
+            raise
+        except Exception as error:  # the runtime's exceptions share no public base class
+            raise IntegrityError(f"{self.name}: the graphs do not fit the configuration ({str(error).splitlines()[0]})") from None
+        latent = (1, self.latent.coordinates, self.latent.grid, self.latent.grid)
+        got = (image.shape, image.dtype, tokens.shape, mean.shape, logits.shape)
+        expected = ((1, size, size, 4), np.dtype(np.uint8), (1, positions), latent, (1, self.latent.codebook))
+        if got != expected:
+            raise IntegrityError(f"{self.name}: the graphs give {got}; the configuration says {expected}")
+
+
+def _milliseconds(begun: float) -> float:
+    return (perf_counter() - begun) * 1000

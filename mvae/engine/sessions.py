@@ -1,0 +1,23 @@
+"""ONNX Runtime sessions for small graphs, from bytes that were already checked."""
+
+import onnxruntime as ort
+
+from mvae.errors import IntegrityError
+
+PROVIDERS = ["CPUExecutionProvider"]
+
+
+def open_session(content: bytes, name: str, threads: int) -> ort.InferenceSession:
+    """A sequential CPU session with ``threads`` threads. Raises IntegrityError for a graph the runtime refuses."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 4  # what goes wrong is raised as well
+    # Waiting threads that spin would take the cores from whatever else the application does.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(content, options, providers=PROVIDERS)
+    except Exception as error:  # the binding's exceptions share no public base class
+        raise IntegrityError(f"{name}: ONNX Runtime cannot load it ({str(error).splitlines()[0]})") from None

@@ -1,0 +1,115 @@
+"""Text ids → image tokens: the loop over the ONNX Runtime sessions, with nothing allocated or copied per token.
+
+Legend: B rows (1, or 2 with guidance: the prompt, then the empty text), S text positions, T image positions, H heads,
+D width of a head, V rows of the vocabulary.
+"""
+
+import numpy as np
+import onnxruntime as ort
+
+from mvae.engine.decoder_graph import LENGTHS, PAST, POSITION, PRESENT, TOTAL, split_decoder
+from mvae.engine.onnx_file import parse
+from mvae.engine.options import Options
+from mvae.engine.sampler import guided, sample
+from mvae.engine.sessions import open_session
+from mvae.errors import IntegrityError
+
+
+class TokenModel:
+    """The seq2seq of one entry: three sessions made from its two files. Holds no state of any prompt, so threads may share it."""
+
+    def __init__(self, encoder: bytes, decoder: bytes, config: dict, codebook: int, positions: int, threads: int, name: str):
+        """``config``: transformers' Marian configuration. Raises IntegrityError if it or a graph is not what it should be."""
+        wanted = ("decoder_start_token_id", "decoder_layers", "decoder_attention_heads", "d_model", "decoder_vocab_size", "vocab_size")
+        if config.get("model_type") != "marian" or any(type(config.get(key)) is not int for key in wanted):
+            raise IntegrityError(f"{name}: config.json is of type {config.get('model_type')!r}; expected a whole Marian configuration")
+        if config["decoder_vocab_size"] < codebook or config["decoder_start_token_id"] >= config["decoder_vocab_size"]:
+            raise IntegrityError(f"{name}: vocabulary of {config['decoder_vocab_size']}; expected at least the {codebook} image tokens")
+        self.start_token = config["decoder_start_token_id"]
+        self.text_vocabulary = config["vocab_size"]
+        self.codebook, self.positions, self.vocabulary = codebook, positions, config["decoder_vocab_size"]
+        self.layers, self.heads = config["decoder_layers"], config["decoder_attention_heads"]
+        self.head_width = config["d_model"] // self.heads
+        parse(encoder, f"{name} encoder_model")
+        prompt_graph, step_graph = split_decoder(decoder, f"{name} decoder_model_merged", positions=positions,
+                                                 heads=self.heads, head_width=self.head_width)
+        self._encoder = open_session(encoder, f"{name} encoder_model", threads)
+        self._prompt = open_session(prompt_graph, f"{name} decoder_model_merged (prompt graph)", threads)
+        self._step = open_session(step_graph, f"{name} decoder_model_merged (step graph)", threads)
+        self._text_caches = [value.name for value in self._prompt.get_outputs()]
+
+    def read(self, texts: list[tuple[int, ...]]) -> "Reading":
+        """Encode B texts (ids with end mark, any lengths ≥ 1)."""
+        longest = max(len(text) for text in texts)
+        ids = np.zeros((len(texts), longest), np.int64)
+        mask = np.zeros_like(ids)
+        for row, text in enumerate(texts):
+            ids[row, :len(text)] = text
+            mask[row, :len(text)] = 1
+        states, = self._encoder.run(["last_hidden_state"], {"input_ids": ids, "attention_mask": mask})
+        caches = self._prompt.run(self._text_caches, {"encoder_hidden_states": states})
+        return Reading(mask, dict(zip(self._text_caches, caches)))
+
+    def begin(self, reading: "Reading") -> "Decoding":
+        """A decoder that has read the texts and drawn nothing."""
+        return Decoding(self, self._step, reading)
+
+
+class Reading:
+    """What the decoder needs of the encoded texts: ``mask`` int64 [B, S] and each layer's keys and values [B, H, S, D]."""
+
+    def __init__(self, mask: np.ndarray, caches: dict[str, np.ndarray]):
+        self.mask = mask
+        self.caches = caches
+
+
+class Decoding:
+    """One image on its way: owns the cache buffers, which the step graph reads and writes in place."""
+
+    def __init__(self, model: TokenModel, session: ort.InferenceSession, reading: Reading):
+        self._model, self._session = model, session
+        rows = reading.mask.shape[0]
+        self._binding = session.io_binding()
+        self._arrays: list[np.ndarray] = []  # the binding holds bare addresses: these keep the memory alive
+        self._ids = self._input("input_ids", np.zeros((rows, 1), np.int64))
+        self._position = self._input(POSITION, np.zeros(1, np.int64))
+        self._lengths = self._input(LENGTHS, np.zeros(rows, np.int32))
+        self._total = self._input(TOTAL, np.zeros(1, np.int32))
+        self._input("encoder_attention_mask", reading.mask)
+        for name, values in reading.caches.items():
+            self._input(PAST + name.removeprefix(PRESENT), values)
+        for layer in range(model.layers):
+            for kind in ("key", "value"):
+                cache = np.zeros((rows, model.heads, model.positions, model.head_width), np.float32)
+                self._input(f"{PAST}{layer}.decoder.{kind}", cache)
+                self._output(f"{PRESENT}{layer}.decoder.{kind}", cache)
+        self._logits = np.empty((rows, 1, model.vocabulary), np.float32)
+        self._output("logits", self._logits)
+        self.tokens: list[int] = []
+
+    def logits(self) -> np.ndarray:
+        """Run the decoder at the next position: float32 [B, codebook], valid until the next call."""
+        position = len(self.tokens)
+        self._ids[:] = self.tokens[-1] if self.tokens else self._model.start_token
+        self._position[:] = position
+        self._lengths[:] = position
+        self._total[:] = position + 1
+        self._session.run_with_iobinding(self._binding)
+        return self._logits[:, 0, :self._model.codebook]
+
+    def draw(self, count: int, randoms: np.ndarray, options: Options) -> None:
+        """Append ``count`` sampled tokens to :attr:`tokens`; ``randoms``: float64 [T], one for each position."""
+        for position in range(len(self.tokens), len(self.tokens) + count):
+            logits = self.logits()
+            row = logits[0] if len(logits) == 1 else guided(logits[0], logits[1], options.guidance)
+            self.tokens.append(sample(row, randoms[position], options.temperature, options.top_k))
+
+    def _input(self, name: str, values: np.ndarray) -> np.ndarray:
+        values = np.ascontiguousarray(values)
+        self._arrays.append(values)
+        self._binding.bind_input(name, "cpu", 0, values.dtype.type, values.shape, values.ctypes.data)
+        return values
+
+    def _output(self, name: str, values: np.ndarray) -> None:
+        self._arrays.append(values)
+        self._binding.bind_output(name, "cpu", 0, values.dtype.type, values.shape, values.ctypes.data)
