@@ -15,6 +15,7 @@ OLDER_NAMES = {
     "grinning-cat-face": "grinning cat",
     "grinning-cat-face-with-smiling-eyes": "grinning cat with smiling eyes",
     "heavy-large-circle": "hollow red circle",
+    "keycap": None,
     "keycap-asterisk": "keycap: *",
     "keycap-pound": "keycap: #",
     "kissing-cat-face": "kissing cat",
