@@ -26,8 +26,7 @@ test: $(RUN_TESTS_READY) $(TRAIN_TESTS_READY)
 	sh tests/need_chromium.sh
 	.venv/bin/ruff check .
 	.venv/bin/lint-imports
-	$(RUN) -m pytest tests/runtime
-	$(TRAIN) -m pytest tests/training
+	@status=0; $(RUN) -m pytest tests/runtime || status=1; $(TRAIN) -m pytest tests/training || status=1; exit $$status
 
 zoo: $(TRAIN_READY)
 	$(TRAIN) -m export --zoo zoo/models

@@ -50,7 +50,9 @@ def test_tree_in_readme_is_the_tree_on_disk(readme, tracked):
     # A folder that is listed without anything below it stands for all its files; empty __init__.py files go without saying.
     closed = tuple(path for path in paths if path.endswith("/") and not any(p != path and p.startswith(path) for p in paths))
     names = {path.as_posix() for path in tracked if path.name != "__init__.py" and not path.as_posix().startswith(closed)}
-    assert names == {path for path in paths if not path.endswith("/")}
+    listed = {path for path in paths if not path.endswith("/")}
+    assert not sorted(names - listed), "tracked, but not in the README's tree"
+    assert not sorted(listed - names), "in the README's tree, but not tracked"
     assert all((ROOT / path).is_dir() for path in paths if path.endswith("/"))
 
 
