@@ -42,6 +42,8 @@ class Model:
 
     def __init__(self, entry: Entry, threads: int):
         self.name, self.level, self.threads = entry.name, entry.level, threads
+        self.folder = entry.folder
+        """The zoo entry."""
         self.image_size = entry.vae.image_size
         self.latent = entry.vae.latent
         """Grid, levels, coordinates and the ``latent_id`` of the tokens."""

@@ -1,0 +1,60 @@
+"""The same weights in PyTorch fp32, driven by transformers' ``generate()``: what the engine's latency is compared with."""
+
+from collections.abc import Callable
+from time import perf_counter
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from transformers import GenerationConfig, MarianMTModel
+
+from mvae.bench import prompt_of
+from mvae.config import TEXT_MAX_TOKENS, caption
+from mvae.engine.model import Model
+from mvae.errors import DataError
+
+
+def reference_rounds(models: list[Model]) -> Callable[[Model, int], dict[str, float]]:
+    """A function for :func:`mvae.bench.measure` that gives two times in milliseconds for one round of one model:
+
+    * ``reference_generate_ms``: ``generate()`` with the engine's sampling options, no guidance, text encoding included;
+    * ``engine_generate_ms``: the engine's text and tokens stages, no guidance either.
+
+    Both use the model's number of threads. Raises :class:`DataError` if an entry has no ``model.safetensors``.
+    """
+    torch.set_num_threads(models[0].threads)
+    loaded: dict[str, tuple[MarianMTModel, Tokenizer]] = {}
+
+    def load(model: Model) -> tuple[MarianMTModel, Tokenizer]:
+        folder = str(model.folder)
+        if folder not in loaded:
+            try:
+                network = MarianMTModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+            except OSError as error:
+                raise DataError(f"{folder}: no weights for the reference ({str(error).splitlines()[0]})") from None
+            loaded[folder] = network, Tokenizer.from_file(f"{folder}/tokenizer.json")
+        return loaded[folder]
+
+    @torch.inference_mode()
+    def one(model: Model, turn: int) -> dict[str, float]:
+        network, tokenizer = load(model)
+        options, positions = model.defaults, model.latent.positions
+        settings = GenerationConfig(
+            do_sample=options.temperature > 0, temperature=options.temperature or None, top_k=options.top_k or None, num_beams=1,
+            min_new_tokens=positions, max_new_tokens=positions, use_cache=True, decoder_start_token_id=network.config.decoder_start_token_id,
+            pad_token_id=network.config.pad_token_id, eos_token_id=network.config.eos_token_id,
+            suppress_tokens=list(range(model.latent.codebook, network.config.decoder_vocab_size)),
+        )
+        prompt, style = prompt_of(turn)
+        torch.manual_seed(turn)
+        begun = perf_counter()
+        ids = tokenizer.encode(caption(prompt, style), add_special_tokens=False).ids[:TEXT_MAX_TOKENS - 1]
+        text = torch.tensor([[*ids, tokenizer.token_to_id("<eos>")]])
+        drawn = network.generate(text, attention_mask=torch.ones_like(text), generation_config=settings)
+        reference = perf_counter() - begun
+        if drawn.shape[1] != positions + 1:
+            raise DataError(f"{model.name}: generate() gave {drawn.shape[1] - 1} tokens, expected {positions}")
+        timings = model.generate(prompt, style=style, seed=turn, guidance=1).timings
+        return {"reference_generate_ms": reference * 1000, "engine_generate_ms": timings["text"] + timings["tokens"]}
+
+    return one
