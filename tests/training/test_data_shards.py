@@ -18,7 +18,7 @@ from mvae.errors import DataError
 names = st.text("abcdef0123456789_-", min_size=1, max_size=12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.dictionaries(names, st.tuples(st.binary(min_size=1), st.text(st.characters(exclude_categories=("Cs", "Cc", "Z"))))))
 def test_round_trip_whatever_the_order(tmp_path_factory, content):
     samples = [Sample(key, image, text, {"caption": text, "tags": [text]}) for key, (image, text) in content.items()]
@@ -87,7 +87,7 @@ def test_scaling_lets_no_hidden_colour_bleed_into_edges():
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(16, 48))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_fit_square_keeps_the_proportions_centred(width, height, size):
     fitted = fit_square(Image.new("RGBA", (width, height), "blue"), size)
     assert fitted.size == (size, size)
