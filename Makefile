@@ -16,7 +16,7 @@ help:
 	@echo "make app     the Gradio app on http://127.0.0.1:7860, from the weights in zoo/models"
 	@echo "make test    style, import contracts, tests/runtime and tests/training"
 	@echo "make zoo     the levels of zoo/models that are not committed, made from their safetensors"
-	@echo "make bench   latency and bytes of every committed model, one thread, into zoo/results"
+	@echo "make bench   latency and bytes of every committed model, one thread, into zoo/results and the README"
 	@echo "make clean   remove environments and caches (data, runs and zoo stay)"
 
 app: $(RUN_READY)
@@ -33,6 +33,7 @@ zoo: $(TRAIN_READY)
 
 bench: $(RUN_READY)
 	$(RUN) -m mvae bench --threads 1 --out zoo/results
+	$(RUN) -m mvae.evaluate.results
 
 clean:
 	rm -rf .venv .venv-train .pytest_cache .ruff_cache .import_linter_cache
