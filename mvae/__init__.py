@@ -8,10 +8,30 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 _LAZY = {
-    "load": "mvae.engine.model", "Model": "mvae.engine.model", "available": "mvae.engine.entry",
-    "Options": "mvae.engine.options", "Sticker": "mvae.engine.sticker", "open_image": "mvae.engine.images",
-    **dict.fromkeys(("MvaeError", "InputError", "PromptError", "OptionError", "ImageError", "TokensError", "DataError", "ZooError",
-                     "UnknownModelError", "IntegrityError", "FetchError", "ExportError", "TrainingError"), "mvae.errors"),
+    "load": "mvae.engine.model",
+    "Model": "mvae.engine.model",
+    "available": "mvae.engine.entry",
+    "Options": "mvae.engine.options",
+    "Sticker": "mvae.engine.sticker",
+    "open_image": "mvae.engine.images",
+    **dict.fromkeys(
+        (
+            "MvaeError",
+            "InputError",
+            "PromptError",
+            "OptionError",
+            "ImageError",
+            "TokensError",
+            "DataError",
+            "ZooError",
+            "UnknownModelError",
+            "IntegrityError",
+            "FetchError",
+            "ExportError",
+            "TrainingError",
+        ),
+        "mvae.errors",
+    ),
 }
 __all__ = ["__version__", *_LAZY]
 

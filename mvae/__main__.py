@@ -1,7 +1,7 @@
 """The command line: ``python -m mvae VERB``.
 
-With ``--json`` one JSON object goes to stdout and nothing else; logs and progress go to stderr. Exit codes: 0 done; 2 bad input, with
-one line on stderr; 1 anything else that stops a verb, with one line, too; 130 interrupted.
+With ``--json`` one JSON object goes to stdout and nothing else; logs and progress go to stderr. Exit codes: 0 done; 2 bad input,
+with one line on stderr; 1 anything else that stops a verb, with one line, too; 130 interrupted.
 """
 
 import argparse

@@ -34,8 +34,15 @@ def run(args: argparse.Namespace) -> dict:
     model = load(args.model, threads=args.threads, folder=args.zoo)
     images = []
     for index, path in enumerate(paths):
-        sticker = model.generate(args.prompt, style=args.style, seed=args.seed, guidance=args.guidance, temperature=args.temperature,
-                                 top_k=args.top_k, index=index)
+        sticker = model.generate(
+            args.prompt,
+            style=args.style,
+            seed=args.seed,
+            guidance=args.guidance,
+            temperature=args.temperature,
+            top_k=args.top_k,
+            index=index,
+        )
         if sticker.prompt_was_cut and index == 0:
             print("mvae generate: the prompt is longer than the model reads; its end was left out", file=sys.stderr)
         write_file(path, png_bytes(sticker.image))

@@ -30,8 +30,8 @@ def load(name: str = DEFAULT_MODEL, threads: int = 1, folder: str | Path | None 
     """Load the model ``size-level`` (``small-int8``) or a pruned entry (``small-pruned``).
 
     ``folder``: a zoo entry, or a folder of entries, to use instead of the committed zoo and the Hub. ``threads`` 1 … 256; one is
-    usually fastest for models of this size. Raises UnknownModelError listing what exists, IntegrityError if a file is not what its
-    manifest says, OptionError for ``threads``.
+    usually fastest for models of this size. Raises UnknownModelError listing what exists, IntegrityError if a file is not what
+    its manifest says, OptionError for ``threads``.
     """
     threads = whole("threads", threads, 1, THREADS_MAX)
     return Model(read_entry(name, None if folder is None else Path(folder)), threads)
