@@ -146,8 +146,8 @@ def credits_text() -> str:
         "",
         "The drawings were rendered to bitmaps and are otherwise unchanged; the licences above hold for the bitmaps too.",
         "",
-        "The weights of the zoo's models were trained on the training sets alone. The judge's weights (`zoo/judge`) were trained on",
-        "the judge sets, share-alike artwork among them, and are shared under CC-BY-SA-4.0.",
+        "The weights of the zoo's models were trained on the training sets alone. The judge's weights (`zoo/judge`) were trained",
+        "on the judge sets, share-alike artwork among them, and are shared under CC-BY-SA-4.0.",
     ]
     return "\n".join(lines) + "\n"
 
