@@ -1,0 +1,27 @@
+"""The About tab: how a prompt becomes a sticker, what the figures mean, and what the models cannot do."""
+
+from string import Template
+
+from mvae.config import IMAGE_SIZES, PROMPT_MAX_CHARACTERS, TEXT_MAX_TOKENS, LatentConfig
+from ui.theme import ASSETS, html
+
+
+def about_html() -> str:
+    """``assets/about.html`` with the numbers of the current configuration."""
+    latent = LatentConfig()
+    bits = (latent.codebook - 1).bit_length()
+    return Template((ASSETS / "about.html").read_text(encoding="utf-8")).substitute(
+        positions=latent.positions,
+        grid=latent.grid,
+        codebook=latent.codebook,
+        levels=latent.levels,
+        bytes=latent.positions * bits // 8,
+        characters=PROMPT_MAX_CHARACTERS,
+        pieces=TEXT_MAX_TOKENS,
+        side=IMAGE_SIZES["small"],
+    )
+
+
+def build_about() -> None:
+    """Place the tab's content inside the current ``gr.Blocks``."""
+    html(about_html())

@@ -1,0 +1,98 @@
+"""python -m ui.build_latent_map --model small-fp32 --data data/emoji
+
+Encodes one training drawing of every trained concept (styles taken in turn) with a real encoder, finds the plane of
+greatest variance of their latents and writes ``zoo/results/latent_map-LATENT_ID.npz``, which the app draws.
+The same drawings and model give the same bytes.
+"""
+
+import argparse
+import io
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+import mvae
+from mvae.config import STYLES
+from mvae.data.shards import Sample, read_shard, write_atomic
+from mvae.errors import DataError, MvaeError
+from ui.latent_map import latents_of, pack_atlas, principal_plane
+
+THUMBNAIL = 32
+COLUMNS = 48
+
+
+def choose(folder: Path) -> list[Sample]:
+    """One drawing per trained concept: styles take turns over the sorted concepts, so that each has about the same share."""
+    by_concept: dict[str, dict[str, Sample]] = {}
+    shards = [path for style in STYLES for path in sorted(folder.glob(f"train-{style}-[0-9]*.tar"))]
+    if not shards:
+        raise DataError(
+            f"{folder}: no train-STYLE-NNNNN.tar shards; build them with: python -m mvae data build emoji --out {folder}"
+        )
+    for path in shards:
+        for sample in read_shard(path):
+            if sample.meta["split"] == "train":
+                by_concept.setdefault(sample.meta["concept"], {})[sample.meta["style"]] = sample
+    chosen = []
+    for turn, concept in enumerate(sorted(by_concept)):
+        drawings = by_concept[concept]
+        styles = [style for style in STYLES if style in drawings]
+        chosen.append(drawings[styles[turn % len(styles)]])
+    return chosen
+
+
+def mean_colour(image: Image.Image) -> tuple[int, int, int]:
+    """Colour of the drawing itself: the mean over its pixels weighted by their alpha."""
+    rgba = np.asarray(image, dtype=np.float64)
+    weight = rgba[..., 3:]
+    return tuple(int(value) for value in (rgba[..., :3] * weight).sum(axis=(0, 1)) / max(weight.sum(), 1.0))
+
+
+def build(model, samples: list[Sample], name: str) -> dict[str, np.ndarray]:
+    """Every array of the map."""
+    images = [Image.open(io.BytesIO(sample.image)).convert("RGBA") for sample in samples]
+    tokens = np.array([model.encode(image) for image in tqdm(images, desc="encode", unit="img")])
+    latents = latents_of(tokens, model.latent)
+    mean, basis, scale = principal_plane(latents)
+    return {
+        "tokens": tokens.astype(np.uint16),
+        "position": ((latents - mean) @ basis.T / scale).astype(np.float32),
+        "mean": mean,
+        "basis": basis,
+        "scale": scale,
+        "caption": np.array([sample.meta["label"] for sample in samples]),
+        "style": np.array([sample.meta["style"] for sample in samples]),
+        "colour": np.array([mean_colour(image) for image in images], dtype=np.uint8),
+        "atlas": np.frombuffer(pack_atlas(images, THUMBNAIL, COLUMNS), dtype=np.uint8),
+        "thumbnail": np.array(THUMBNAIL),
+        "atlas_columns": np.array(COLUMNS),
+        "latent_id": np.array(model.latent.latent_id),
+        "model": np.array(name),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ui.build_latent_map", description=__doc__.split("\n\n")[1])
+    parser.add_argument("--model", default="small-fp32", help="whose encoder gives the tokens")
+    parser.add_argument("--data", type=Path, default=Path("data/emoji"), help="folder of train-STYLE-NNNNN.tar shards")
+    parser.add_argument("--out", type=Path, help="default: zoo/results/latent_map-LATENT_ID.npz")
+    options = parser.parse_args(arguments)
+    try:
+        arrays = build(mvae.load(options.model, threads=1), choose(options.data), options.model)
+    except MvaeError as error:
+        print(error, file=sys.stderr)
+        return 2
+    out = options.out or Path(f"zoo/results/latent_map-{arrays['latent_id']}.npz")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_atomic(out, buffer.getvalue())
+    print(f"{out}: {len(arrays['caption'])} drawings, {os.path.getsize(out)} bytes", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Models ready to run, by name. Loading and the first, slow run happen in the background, so that the page opens at once."""
+
+import json
+import threading
+from pathlib import Path
+
+import mvae
+from mvae.config import DEFAULT_MODEL
+from mvae.engine.entry import split_name
+from mvae.errors import MvaeError, UnknownModelError
+from zoo import fetch, manifest
+
+WARM_PROMPT = "a red apple"
+
+
+class Library:
+    """Every model of a zoo; each is loaded once, at its first use or by :meth:`warm`."""
+
+    def __init__(self, folder: Path | None = None, threads: int = 1):
+        """``folder``: one entry or a folder of entries; without it the committed zoo. Reads manifests, no weights."""
+        self._folder, self._threads = folder, threads
+        sizes = mvae.available(folder)
+        self._sizes = {name: sizes[name] for name in sorted(sizes, key=lambda name: (sizes[name], name))}
+        self._models: dict[str, mvae.Model] = {}
+        self._locks = {name: threading.Lock() for name in self._sizes}
+
+    @property
+    def names(self) -> list[str]:
+        """Smallest first."""
+        return list(self._sizes)
+
+    @property
+    def default_names(self) -> list[str]:
+        """What a first visitor sees: the default model beside the reference of the same size."""
+        if not self._sizes:
+            return []
+        first = DEFAULT_MODEL if DEFAULT_MODEL in self._sizes else self.names[0]
+        reference = first.rpartition("-")[0] + "-fp32"
+        return [first, reference] if reference in self._sizes and reference != first else [first]
+
+    def bytes(self, name: str) -> int:
+        """Bytes of the ONNX files that the model loads. Raises :class:`UnknownModelError`."""
+        if name not in self._sizes:
+            there = ", ".join(self.names) or "none: the zoo is empty"
+            raise UnknownModelError(f"no model {name!r:.60}; there is {there}")
+        return self._sizes[name]
+
+    def latent_id(self, name: str) -> str:
+        """Models exchange tokens only if this is equal. Raises :class:`UnknownModelError`."""
+        return manifest.read(self._entry(name)).latent_id
+
+    def recommended(self) -> dict[str, float]:
+        """``guidance`` and ``temperature`` that the model which opens with the page recommends, else the engine's defaults."""
+        usual = mvae.Options()
+        options = {"guidance": usual.guidance, "temperature": usual.temperature}
+        if self._sizes:
+            path = self._entry(self.default_names[0])
+            values = json.loads(manifest.read_verified(path, manifest.read(path), "generation_config.json"))
+            for option, key in (("guidance", "guidance_scale"), ("temperature", "temperature")):
+                options[option] = float(values.get(key) or options[option])
+        return options
+
+    def get(self, name: str) -> "mvae.Model":
+        """The loaded model. Raises :class:`UnknownModelError`, or :class:`ZooError` when its files cannot be used."""
+        self.bytes(name)
+        with self._locks[name]:
+            if name not in self._models:
+                model = mvae.load(name, threads=self._threads, folder=self._folder)
+                model.generate(WARM_PROMPT)
+                self._models[name] = model
+            return self._models[name]
+
+    def warm(self, names: list[str]) -> threading.Thread:
+        """Start loading in the background; a model that cannot be loaded says so when it is asked for."""
+
+        def load_all():
+            for name in names:
+                try:
+                    self.get(name)
+                except MvaeError:
+                    continue
+
+        thread = threading.Thread(target=load_all, name="mvae-warm-up", daemon=True)
+        thread.start()
+        return thread
+
+    def _entry(self, name: str) -> Path:
+        self.bytes(name)
+        return fetch.locate(split_name(name)[0], self._folder)
