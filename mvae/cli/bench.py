@@ -7,13 +7,13 @@ from pathlib import Path
 
 from mvae import bench
 from mvae.cli.output import prepare_output, write_file
-from mvae.config import DEFAULT_MODEL
+from mvae.engine.entry import available
 from mvae.engine.model import load
-from mvae.errors import OptionError
+from mvae.errors import OptionError, UnknownModelError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--models", default=DEFAULT_MODEL, help="size-level, several separated by commas (default: %(default)s)")
+    parser.add_argument("--models", help="size-level, several separated by commas (default: every model that is there)")
     parser.add_argument("--zoo", type=Path, metavar="FOLDER", help="an entry or a folder of entries to use instead of the zoo")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--repeat", type=int, default=30, help="rounds that count (default: %(default)s)")
@@ -24,12 +24,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     """Returns :func:`mvae.bench.report`; with ``--reference`` each model also has ``faster_than_reference``, a ratio of medians."""
-    names = [name.strip() for name in args.models.split(",") if name.strip()]
-    if not names or len(set(names)) < len(names):
+    names = list(available(args.zoo)) if args.models is None else [name.strip() for name in args.models.split(",")]
+    if not names:
+        raise UnknownModelError(f"no models in {args.zoo or 'the zoo'}; export one with python -m export")
+    if len(set(names)) < len(names):
         raise OptionError(f"--models is {args.models!r}; expected different models, separated by commas")
     today = datetime.datetime.now(datetime.UTC).date()
     table = None
-    if args.out is not None:
+    if args.out is not None:  # before anything slow
         table = prepare_output(args.out / bench.result_name(bench.machine(args.threads)["cpu"], today))
     models = [load(name, threads=args.threads, folder=args.zoo) for name in names]
     extra = None

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mvae.config import IMAGE_MAX_PIXELS
 from mvae.errors import ImageError
@@ -35,6 +35,8 @@ def open_image(source: str | os.PathLike | bytes) -> Image.Image:
             return to_rgba(image, name)
     except ImageError:
         raise
+    except UnidentifiedImageError:
+        raise ImageError(f"{name}: not a picture that can be read; expected one of {', '.join(FORMATS)}") from None
     except OSError as error:
         if error.strerror:
             raise ImageError(f"{name}: cannot be read ({error.strerror})") from None

@@ -85,24 +85,30 @@ class Decoding:
                 self._output(f"{PRESENT}{layer}.decoder.{kind}", cache)
         self._logits = np.empty((rows, 1, model.vocabulary), np.float32)
         self._output("logits", self._logits)
+        self._ids[:] = model.start_token
         self.tokens: list[int] = []
+        """Drawn so far, for the first row."""
 
     def logits(self) -> np.ndarray:
         """Run the decoder at the next position: float32 [B, codebook], valid until the next call."""
         position = len(self.tokens)
-        self._ids[:] = self.tokens[-1] if self.tokens else self._model.start_token
         self._position[:] = position
         self._lengths[:] = position
         self._total[:] = position + 1
         self._session.run_with_iobinding(self._binding)
         return self._logits[:, 0, :self._model.codebook]
 
+    def feed(self, tokens: int | np.ndarray) -> None:
+        """Fix the next position: one token for all rows, or one a row, int64 [B]."""
+        self._ids[:, 0] = tokens
+        self.tokens.append(int(self._ids[0, 0]))
+
     def draw(self, count: int, randoms: np.ndarray, options: Options) -> None:
         """Append ``count`` sampled tokens to :attr:`tokens`; ``randoms``: float64 [T], one for each position."""
         for position in range(len(self.tokens), len(self.tokens) + count):
             logits = self.logits()
             row = logits[0] if len(logits) == 1 else guided(logits[0], logits[1], options.guidance)
-            self.tokens.append(sample(row, randoms[position], options.temperature, options.top_k))
+            self.feed(sample(row, randoms[position], options.temperature, options.top_k))
 
     def _input(self, name: str, values: np.ndarray) -> np.ndarray:
         values = np.ascontiguousarray(values)

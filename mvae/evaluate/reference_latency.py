@@ -4,7 +4,6 @@ from collections.abc import Callable
 from time import perf_counter
 
 import torch
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import GenerationConfig, MarianMTModel
 
@@ -40,15 +39,22 @@ def reference_rounds(models: list[Model]) -> Callable[[Model, int], dict[str, fl
         network, tokenizer = load(model)
         options, positions = model.defaults, model.latent.positions
         settings = GenerationConfig(
-            do_sample=options.temperature > 0, temperature=options.temperature or None, top_k=options.top_k or None, num_beams=1,
-            min_new_tokens=positions, max_new_tokens=positions, use_cache=True, decoder_start_token_id=network.config.decoder_start_token_id,
-            pad_token_id=network.config.pad_token_id, eos_token_id=network.config.eos_token_id,
+            do_sample=options.temperature > 0,
+            temperature=options.temperature or None,
+            top_k=options.top_k or None,
+            num_beams=1,
+            min_new_tokens=positions,
+            max_new_tokens=positions,
+            use_cache=True,
+            decoder_start_token_id=network.config.decoder_start_token_id,
+            pad_token_id=network.config.pad_token_id,
+            eos_token_id=network.config.eos_token_id,
             suppress_tokens=list(range(model.latent.codebook, network.config.decoder_vocab_size)),
         )
         prompt, style = prompt_of(turn)
         torch.manual_seed(turn)
         begun = perf_counter()
-        ids = tokenizer.encode(caption(prompt, style), add_special_tokens=False).ids[:TEXT_MAX_TOKENS - 1]
+        ids = tokenizer.encode(caption(prompt, style), add_special_tokens=False).ids[: TEXT_MAX_TOKENS - 1]
         text = torch.tensor([[*ids, tokenizer.token_to_id("<eos>")]])
         drawn = network.generate(text, attention_mask=torch.ones_like(text), generation_config=settings)
         reference = perf_counter() - begun
