@@ -34,8 +34,11 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = _Parser(prog="python -m mvae", description="Text-to-image VAEs small enough for a phone.",
-                     epilog="python -m mvae VERB --help says more about a verb.")
+    parser = _Parser(
+        prog="python -m mvae",
+        description="Text-to-image VAEs small enough for a phone.",
+        epilog="python -m mvae VERB --help says more about a verb.",
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
     asked = next((argument for argument in arguments if not argument.startswith("-")), None)
     module = None
@@ -56,8 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in TRAINING_PACKAGES:
             raise
-        return _fail(args.verb, f"needs {error.name}, which is not installed here; run it in the training environment "
-                                "(requirements-train.txt)", 2)
+        return _fail(
+            args.verb,
+            f"needs {error.name}, which is not installed here; run it in the training environment (requirements-train.txt)",
+            2,
+        )
     except KeyboardInterrupt:
         return _fail(args.verb, "interrupted", 130)
     except BrokenPipeError:  # the reader of our output has gone, as in "… | head"

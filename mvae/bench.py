@@ -48,8 +48,12 @@ def prompt_of(turn: int) -> tuple[str, str]:
     return PROMPTS[turn % len(PROMPTS)], STYLES[turn % len(STYLES)]
 
 
-def measure(models: Sequence[Model], repeat: int, extra: Callable[[Model, int], dict[str, float]] | None = None,
-            progress: Callable[[int], None] = lambda turn: None) -> list[dict]:
+def measure(
+    models: Sequence[Model],
+    repeat: int,
+    extra: Callable[[Model, int], dict[str, float]] | None = None,
+    progress: Callable[[int], None] = lambda turn: None,
+) -> list[dict]:
     """One object for each model: name, bytes and, for every stage, ``{"p50", "p95"}`` in milliseconds over ``repeat`` rounds.
 
     ``text`` is tokenizer and encoder, ``tokens`` the decoder's loop, ``decode`` tokens → image, ``encode`` image → tokens,

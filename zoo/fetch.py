@@ -63,8 +63,11 @@ def locate(entry: str, folder: Path | None = None) -> Path:
 
 
 def _entries_below(folder: Path) -> dict[str, Path]:
-    return {path.parent.name: path.parent for path in sorted(folder.glob("*/" + manifest.MANIFEST))
-            if _ENTRY.fullmatch(path.parent.name)}
+    return {
+        path.parent.name: path.parent
+        for path in sorted(folder.glob("*/" + manifest.MANIFEST))
+        if _ENTRY.fullmatch(path.parent.name)
+    }
 
 
 def _pins() -> dict[str, tuple[str, str]]:
@@ -78,8 +81,9 @@ def _pins() -> dict[str, tuple[str, str]]:
         raise FetchError(f"{PINS}: expected entry → repository and revision ({type(error).__name__}: {error})") from None
     for name, (repository, revision) in pins.items():
         if not (_ENTRY.fullmatch(name) and _REPOSITORY.fullmatch(str(repository)) and _REVISION.fullmatch(str(revision))):
-            raise FetchError(f"{PINS}: got {name!r} → {repository!r} at {revision!r}; "
-                             "expected owner/name and 40 hexadecimal digits")
+            raise FetchError(
+                f"{PINS}: got {name!r} → {repository!r} at {revision!r}; expected owner/name and 40 hexadecimal digits"
+            )
     return pins
 
 

@@ -140,8 +140,11 @@ def read_verified(folder: Path, manifest: Manifest, name: str) -> bytes:
 
 def _check(path: Path, expected: FileRecord, got: FileRecord) -> None:
     if got.bytes != expected.bytes:
-        raise IntegrityError(f"{path}: got {got.bytes} bytes or more, expected {expected.bytes}"
-                             if got.bytes > expected.bytes else f"{path}: got {got.bytes} bytes, expected {expected.bytes}")
+        raise IntegrityError(
+            f"{path}: got {got.bytes} bytes or more, expected {expected.bytes}"
+            if got.bytes > expected.bytes
+            else f"{path}: got {got.bytes} bytes, expected {expected.bytes}"
+        )
     if got.sha256 != expected.sha256:
         raise IntegrityError(f"{path}: sha256 is {got.sha256}, expected {expected.sha256}")
 
@@ -188,8 +191,14 @@ def _inside(folder: Path, name: str) -> Path:
 def _plain_name(name: str) -> bool:
     """A relative POSIX path with no way out and no second spelling."""
     parts = PurePosixPath(name).parts
-    return (bool(parts) and name == "/".join(parts) and ".." not in parts and not name.startswith("/")
-            and not any(character in '\\:*?"<>|' or ord(character) < 32 for character in name) and name != MANIFEST)
+    return (
+        bool(parts)
+        and name == "/".join(parts)
+        and ".." not in parts
+        and not name.startswith("/")
+        and not any(character in '\\:*?"<>|' or ord(character) < 32 for character in name)
+        and name != MANIFEST
+    )
 
 
 def _parse(values, path: Path) -> Manifest:
@@ -214,10 +223,16 @@ def _parse(values, path: Path) -> Manifest:
     files = {}
     for name, record in values["files"].items():
         require(_plain_name(name), "expected a relative path inside the entry in 'files'", name)
-        require(isinstance(record, dict) and set(record) == {"bytes", "sha256"},
-                f"expected {{'bytes', 'sha256'}} for {name!r}", record)
+        require(
+            isinstance(record, dict) and set(record) == {"bytes", "sha256"},
+            f"expected {{'bytes', 'sha256'}} for {name!r}",
+            record,
+        )
         require(type(record["bytes"]) is int and record["bytes"] >= 0, f"expected a length for {name!r}", record["bytes"])
-        require(isinstance(record["sha256"], str) and _SHA256.fullmatch(record["sha256"]) is not None,
-                f"expected 64 lower-case hexadecimal digits for {name!r}", record["sha256"])
+        require(
+            isinstance(record["sha256"], str) and _SHA256.fullmatch(record["sha256"]) is not None,
+            f"expected 64 lower-case hexadecimal digits for {name!r}",
+            record["sha256"],
+        )
         files[name] = FileRecord(record["bytes"], record["sha256"])
     return Manifest(**{**values, "credits": tuple(credit), "files": files})

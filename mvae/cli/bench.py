@@ -17,13 +17,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--zoo", type=Path, metavar="FOLDER", help="an entry or a folder of entries to use instead of the zoo")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--repeat", type=int, default=30, help="rounds that count (default: %(default)s)")
-    parser.add_argument("--reference", action="store_true", help="also time PyTorch's generate() in the same rounds (training environment)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write bench-MACHINE-DATE.csv there, for example zoo/results")
+    parser.add_argument(
+        "--reference", action="store_true", help="also time PyTorch's generate() in the same rounds (training environment)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="also write bench-MACHINE-DATE.csv there, for example zoo/results"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> dict:
-    """Returns :func:`mvae.bench.report`; with ``--reference`` each model also has ``faster_than_reference``, a ratio of medians."""
+    """Returns :func:`mvae.bench.report`; with ``--reference`` also ``faster_than_reference``, a ratio of medians."""
     names = list(available(args.zoo)) if args.models is None else [name.strip() for name in args.models.split(",")]
     if not names:
         raise UnknownModelError(f"no models in {args.zoo or 'the zoo'}; export one with python -m export")

@@ -25,5 +25,10 @@ def run(args: argparse.Namespace) -> dict:
     content = pack(tokens, model.latent)
     write_file(args.out, content)
     print(f"{args.out}: {len(content)} bytes", file=sys.stderr)
-    return {"model": model.name, "out": str(args.out), "bytes": len(content), "latent_id": model.latent.latent_id,
-            "tokens": [list(row) for row in tokens]}
+    return {
+        "model": model.name,
+        "out": str(args.out),
+        "bytes": len(content),
+        "latent_id": model.latent.latent_id,
+        "tokens": [list(row) for row in tokens],
+    }

@@ -20,8 +20,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--guidance", type=float, help="how strictly to follow the prompt, 1 is plain (default: the model's)")
     parser.add_argument("--temperature", type=float, help="0 takes the likeliest token (default: the model's)")
     parser.add_argument("--top-k", type=int, help="draw from the k likeliest tokens, 0 from all (default: the model's)")
-    parser.add_argument("--out", type=Path, default=Path("sticker.png"), metavar="PNG",
-                        help="several stickers get -0, -1, … before the suffix (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("sticker.png"),
+        metavar="PNG",
+        help="several stickers get -0, -1, … before the suffix (default: %(default)s)",
+    )
     add_model_options(parser)
 
 
@@ -47,8 +52,23 @@ def run(args: argparse.Namespace) -> dict:
             print("mvae generate: the prompt is longer than the model reads; its end was left out", file=sys.stderr)
         write_file(path, png_bytes(sticker.image))
         print(f"{path}: {sum(sticker.timings.values()):.1f} ms", file=sys.stderr)
-        images.append({"path": str(path), "seed": sticker.seed, "index": index, "tokens": list(sticker.tokens),
-                       "timings": sticker.timings, "prompt_was_cut": sticker.prompt_was_cut})
+        images.append(
+            {
+                "path": str(path),
+                "seed": sticker.seed,
+                "index": index,
+                "tokens": list(sticker.tokens),
+                "timings": sticker.timings,
+                "prompt_was_cut": sticker.prompt_was_cut,
+            }
+        )
     options = sticker.options
-    return {"model": model.name, "prompt": args.prompt, "style": args.style, "guidance": options.guidance,
-            "temperature": options.temperature, "top_k": options.top_k, "images": images}
+    return {
+        "model": model.name,
+        "prompt": args.prompt,
+        "style": args.style,
+        "guidance": options.guidance,
+        "temperature": options.temperature,
+        "top_k": options.top_k,
+        "images": images,
+    }

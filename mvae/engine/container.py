@@ -58,16 +58,17 @@ def unpack(content: bytes) -> tuple[LatentConfig, list[tuple[int, ...]]]:
     start = 6 + content[5]
     if len(content) < start + _TAIL.size + _CRC.size:
         raise TokensError(f".mvae file of {len(content)} bytes ends inside its header")
-    if zlib.crc32(content[:-_CRC.size]) != _CRC.unpack(content[-_CRC.size:])[0]:
+    if zlib.crc32(content[: -_CRC.size]) != _CRC.unpack(content[-_CRC.size :])[0]:
         raise TokensError(".mvae file is damaged or cut off: its checksum differs")
     grid, levels, coordinates, count = _TAIL.unpack_from(content, start)
     name = content[6:start]
     if not (name.isascii() and grid and levels > 1 and coordinates and count) or levels**coordinates > 1 << 32:
-        raise TokensError(f".mvae header is malformed: latent {name!r}, grid {grid}, {levels} levels, {coordinates} coordinates, "
-                          f"{count} images")
+        raise TokensError(
+            f".mvae header is malformed: latent {name!r}, grid {grid}, {levels} levels, {coordinates} coordinates, {count} images"
+        )
     latent = LatentConfig(name.decode("ascii"), grid, levels, coordinates)
     width = (latent.codebook - 1).bit_length()
-    payload = content[start + _TAIL.size:-_CRC.size]
+    payload = content[start + _TAIL.size : -_CRC.size]
     used = count * latent.positions * width
     if len(payload) != -(-used // 8):
         raise TokensError(f".mvae payload is {len(payload)} bytes; expected {-(-used // 8)} for {count} images")

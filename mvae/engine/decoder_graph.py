@@ -44,8 +44,10 @@ def _prompt_graph(model, name: str, heads: int, head_width: int) -> bytes:
             moved = _made_by(producer, output.name, "Transpose")
             shaped = _made_by(producer, moved.input[0], "Reshape") if moved is not None else None
             if shaped is None:
-                raise IntegrityError(f"{name}: {output.name} is not a reshaped, transposed projection; "
-                                     "expected a decoder written by python -m export")
+                raise IntegrityError(
+                    f"{name}: {output.name} is not a reshaped, transposed projection; "
+                    "expected a decoder written by python -m export"
+                )
             shaped.input[1] = split
     return _finish(model, _is_text_cache, name)
 

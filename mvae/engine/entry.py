@@ -75,8 +75,9 @@ def read_entry(name: str, folder: Path | None = None) -> Entry:
     listed = manifest.read(path)
     missing = [graph_file(graph, level) for graph in GRAPHS if graph_file(graph, level) not in listed.files]
     if missing:
-        raise UnknownModelError(f"no model {name!r}: its entry has no {missing[0]}; there is "
-                                f"{', '.join(available(folder)) or 'none'}")
+        raise UnknownModelError(
+            f"no model {name!r}: its entry has no {missing[0]}; there is {', '.join(available(folder)) or 'none'}"
+        )
     manifest.verify(path, listed, names=())
 
     def content(file: str) -> bytes:
@@ -94,11 +95,24 @@ def read_entry(name: str, folder: Path | None = None) -> Entry:
     try:
         vae = VaeConfig.from_dict(json_object("vae_config.json"))
         recommended = json_object("generation_config.json")
-        defaults = check_options(Options(), recommended.get("guidance_scale"), recommended.get("temperature"),
-                                 recommended.get("top_k"), vae.latent.codebook)
+        defaults = check_options(
+            Options(),
+            recommended.get("guidance_scale"),
+            recommended.get("temperature"),
+            recommended.get("top_k"),
+            vae.latent.codebook,
+        )
     except (DataError, OptionError) as error:
         raise IntegrityError(f"{path}: {error}") from None
     if vae.latent_id != listed.latent_id:
         raise IntegrityError(f"{path}: vae_config.json has latent_id {vae.latent_id!r}, the manifest {listed.latent_id!r}")
-    return Entry(name, level, {graph: content(graph_file(graph, level)) for graph in GRAPHS}, vae, json_object("config.json"),
-                 defaults, content("tokenizer.json"), path)
+    return Entry(
+        name,
+        level,
+        {graph: content(graph_file(graph, level)) for graph in GRAPHS},
+        vae,
+        json_object("config.json"),
+        defaults,
+        content("tokenizer.json"),
+        path,
+    )

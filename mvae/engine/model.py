@@ -55,16 +55,31 @@ class Model:
         self._lock = threading.Lock()
         self._text = TextEncoder(entry.tokenizer, f"{entry.name} tokenizer.json")
         graphs = entry.graphs
-        self._seq2seq = TokenModel(graphs["encoder_model"], graphs["decoder_model_merged"], entry.seq2seq, self.latent.codebook,
-                                   self.latent.positions, threads, entry.name)
+        self._seq2seq = TokenModel(
+            graphs["encoder_model"],
+            graphs["decoder_model_merged"],
+            entry.seq2seq,
+            self.latent.codebook,
+            self.latent.positions,
+            threads,
+            entry.name,
+        )
         self._vae = {}
         for part in ("vae_encoder", "vae_decoder"):
             parse(graphs[part], f"{entry.name} {part}")
             self._vae[part] = open_session(graphs[part], f"{entry.name} {part}", threads)
         self._check_shapes()
 
-    def generate(self, prompt: str, style: str | None = None, seed: int = 0, guidance: float | None = None,
-                 temperature: float | None = None, top_k: int | None = None, index: int = 0) -> Sticker:
+    def generate(
+        self,
+        prompt: str,
+        style: str | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        index: int = 0,
+    ) -> Sticker:
         """Draw image ``index`` (0 … 2³²−1) of ``seed`` (0 … 2⁶³−1); the same arguments give the same tokens.
 
         ``prompt``: 1 … 200 characters; ``style``: one of :attr:`styles`, or None; ``guidance`` 0 … 20, 1 is none; ``temperature``
@@ -79,8 +94,16 @@ class Model:
         count = whole("n", n, 1, MAX_IMAGES_PER_CALL)
         return [self.generate(prompt, index=index, **options) for index in range(count)]
 
-    def stream(self, prompt: str, style: str | None = None, seed: int = 0, guidance: float | None = None,
-               temperature: float | None = None, top_k: int | None = None, index: int = 0) -> Iterator[Sticker]:
+    def stream(
+        self,
+        prompt: str,
+        style: str | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        index: int = 0,
+    ) -> Iterator[Sticker]:
         """As :meth:`generate`, but yields the picture after every row of the grid; the last one has ``share`` 1.
 
         What is not drawn yet is decoded from mask tokens. Arguments are checked when the first picture is asked for.
@@ -107,12 +130,12 @@ class Model:
 
         Raises ImageError for anything that is not a still picture of a supported mode and size.
         """
-        tokens, = self._encode(image, "tokens")
+        (tokens,) = self._encode(image, "tokens")
         return tuple(tokens[0].tolist())
 
     def mean(self, image: Image.Image) -> np.ndarray:
         """Picture → posterior mean of its latent, float32 [coordinates, grid, grid]: the features. Raises as :meth:`encode`."""
-        mean, = self._encode(image, "mean")
+        (mean,) = self._encode(image, "mean")
         return mean[0]
 
     def posterior(self, image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
@@ -150,7 +173,7 @@ class Model:
             yield Sticker(image, tokens, times, share, seed, index, options, text.was_cut)
 
     def _picture(self, ids: np.ndarray) -> Image.Image:
-        pixels, = self._vae["vae_decoder"].run(["image"], {"tokens": ids})
+        (pixels,) = self._vae["vae_decoder"].run(["image"], {"tokens": ids})
         return Image.fromarray(pixels[0])
 
     def _encode(self, image: Image.Image, *outputs: str) -> list[np.ndarray]:
@@ -176,7 +199,7 @@ class Model:
         empty = np.zeros((1, size, size, 4), np.uint8)
         masked = np.full((1, positions), self.latent.mask_token, np.int64)
         try:
-            image, = self._vae["vae_decoder"].run(["image"], {"tokens": masked})
+            (image,) = self._vae["vae_decoder"].run(["image"], {"tokens": masked})
             tokens, mean = self._vae["vae_encoder"].run(["tokens", "mean"], {"image": empty})
             logits = self._seq2seq.begin(self._seq2seq.read([(self._text.end,)])).logits()
         except IntegrityError:

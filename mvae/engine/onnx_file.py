@@ -73,8 +73,9 @@ def _messages() -> dict[str, type]:
         entry = file.message_type.add(name=message_name)
         for field_name, (number, kind) in declared.items():
             base = kind.rstrip("*")
-            field = entry.field.add(name=field_name, number=number,
-                                    label=kinds.LABEL_REPEATED if kind.endswith("*") else kinds.LABEL_OPTIONAL)
+            field = entry.field.add(
+                name=field_name, number=number, label=kinds.LABEL_REPEATED if kind.endswith("*") else kinds.LABEL_OPTIONAL
+            )
             if base in scalars:
                 field.type = scalars[base]
             else:
@@ -104,6 +105,7 @@ def parse(content: bytes, name: str):
 
 def _tensors(model):
     """Every tensor of the model, in nested graphs and functions too."""
+
     def in_nodes(nodes):
         for node in nodes:
             for attribute in node.attribute:

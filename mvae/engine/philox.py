@@ -18,7 +18,7 @@ def philox4x32(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
     c0, c1, c2, c3 = (counter[..., i].astype(np.uint64) for i in range(4))
     m0, m1 = (np.uint64(m) for m in _MULTIPLIERS)
     for step in range(_ROUNDS):
-        k0, k1 = (np.uint64((word + step * bump) & 0xFFFFFFFF) for word, bump in zip(key, _KEY_STEPS))
+        k0, k1 = (np.uint64((word + step * bump) & 0xFFFFFFFF) for word, bump in zip(key, _KEY_STEPS, strict=True))
         p0, p1 = m0 * c0, m1 * c2  # 32 × 32 → 64 bits, never overflows
         c0, c1, c2, c3 = (p1 >> _SHIFT) ^ c1 ^ k0, p1 & _LOW, (p0 >> _SHIFT) ^ c3 ^ k1, p0 & _LOW
     return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)

@@ -62,4 +62,4 @@ class TextEncoder:
     def __call__(self, prompt: str, style: str | None) -> Text:
         """Checks and encodes; ids beyond the limit of 48 tokens are cut off before the end mark. Raises PromptError."""
         ids = self._tokenizer.encode(caption(normalise_prompt(prompt), style), add_special_tokens=False).ids
-        return Text((*ids[:TEXT_MAX_TOKENS - 1], self.end), len(ids) >= TEXT_MAX_TOKENS)
+        return Text((*ids[: TEXT_MAX_TOKENS - 1], self.end), len(ids) >= TEXT_MAX_TOKENS)

@@ -30,7 +30,7 @@ def sample(logits: np.ndarray, u: float, temperature: float, top_k: int) -> int:
         if ids.shape[0] > top_k:
             surplus = ids.shape[0] - top_k
             equal = ids[logits[ids] == border]
-            ids = np.setdiff1d(ids, equal[equal.shape[0] - surplus:], assume_unique=True)
+            ids = np.setdiff1d(ids, equal[equal.shape[0] - surplus :], assume_unique=True)
         kept = logits[ids].astype(np.float64)
     else:
         ids, kept = None, logits.astype(np.float64)

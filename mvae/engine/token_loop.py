@@ -20,19 +20,31 @@ class TokenModel:
 
     def __init__(self, encoder: bytes, decoder: bytes, config: dict, codebook: int, positions: int, threads: int, name: str):
         """``config``: transformers' Marian configuration. Raises IntegrityError if it or a graph is not what it should be."""
-        wanted = ("decoder_start_token_id", "decoder_layers", "decoder_attention_heads", "d_model", "decoder_vocab_size", "vocab_size")
+        wanted = (
+            "decoder_start_token_id",
+            "decoder_layers",
+            "decoder_attention_heads",
+            "d_model",
+            "decoder_vocab_size",
+            "vocab_size",
+        )
         if config.get("model_type") != "marian" or any(type(config.get(key)) is not int for key in wanted):
-            raise IntegrityError(f"{name}: config.json is of type {config.get('model_type')!r}; expected a whole Marian configuration")
+            raise IntegrityError(
+                f"{name}: config.json is of type {config.get('model_type')!r}; expected a whole Marian configuration"
+            )
         if config["decoder_vocab_size"] < codebook or config["decoder_start_token_id"] >= config["decoder_vocab_size"]:
-            raise IntegrityError(f"{name}: vocabulary of {config['decoder_vocab_size']}; expected at least the {codebook} image tokens")
+            raise IntegrityError(
+                f"{name}: vocabulary of {config['decoder_vocab_size']}; expected at least the {codebook} image tokens"
+            )
         self.start_token = config["decoder_start_token_id"]
         self.text_vocabulary = config["vocab_size"]
         self.codebook, self.positions, self.vocabulary = codebook, positions, config["decoder_vocab_size"]
         self.layers, self.heads = config["decoder_layers"], config["decoder_attention_heads"]
         self.head_width = config["d_model"] // self.heads
         parse(encoder, f"{name} encoder_model")
-        prompt_graph, step_graph = split_decoder(decoder, f"{name} decoder_model_merged", positions=positions,
-                                                 heads=self.heads, head_width=self.head_width)
+        prompt_graph, step_graph = split_decoder(
+            decoder, f"{name} decoder_model_merged", positions=positions, heads=self.heads, head_width=self.head_width
+        )
         self._encoder = open_session(encoder, f"{name} encoder_model", threads)
         self._prompt = open_session(prompt_graph, f"{name} decoder_model_merged (prompt graph)", threads)
         self._step = open_session(step_graph, f"{name} decoder_model_merged (step graph)", threads)
@@ -44,11 +56,11 @@ class TokenModel:
         ids = np.zeros((len(texts), longest), np.int64)
         mask = np.zeros_like(ids)
         for row, text in enumerate(texts):
-            ids[row, :len(text)] = text
-            mask[row, :len(text)] = 1
-        states, = self._encoder.run(["last_hidden_state"], {"input_ids": ids, "attention_mask": mask})
+            ids[row, : len(text)] = text
+            mask[row, : len(text)] = 1
+        (states,) = self._encoder.run(["last_hidden_state"], {"input_ids": ids, "attention_mask": mask})
         caches = self._prompt.run(self._text_caches, {"encoder_hidden_states": states})
-        return Reading(mask, dict(zip(self._text_caches, caches)))
+        return Reading(mask, dict(zip(self._text_caches, caches, strict=True)))
 
     def begin(self, reading: "Reading") -> "Decoding":
         """A decoder that has read the texts and drawn nothing."""
@@ -96,7 +108,7 @@ class Decoding:
         self._lengths[:] = position
         self._total[:] = position + 1
         self._session.run_with_iobinding(self._binding)
-        return self._logits[:, 0, :self._model.codebook]
+        return self._logits[:, 0, : self._model.codebook]
 
     def feed(self, tokens: int | np.ndarray) -> None:
         """Fix the next position: one token for all rows, or one a row, int64 [B]."""

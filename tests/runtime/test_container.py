@@ -26,8 +26,14 @@ def test_layout_byte_by_byte():
 
 
 @settings(max_examples=60, deadline=None)
-@given(data=st.data(), grid=st.integers(1, 6), levels=st.integers(2, 9), coordinates=st.integers(1, 5), count=st.integers(1, 4),
-       name=st.text("abc-0123456789", max_size=12))
+@given(
+    data=st.data(),
+    grid=st.integers(1, 6),
+    levels=st.integers(2, 9),
+    coordinates=st.integers(1, 5),
+    count=st.integers(1, 4),
+    name=st.text("abc-0123456789", max_size=12),
+)
 def test_round_trip(data, grid, levels, coordinates, count, name):
     latent = LatentConfig(name, grid, levels, coordinates)
     row = st.lists(st.integers(0, latent.codebook - 1), min_size=latent.positions, max_size=latent.positions).map(tuple)
@@ -57,15 +63,18 @@ def sealed(body: bytes) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-@pytest.mark.parametrize("body", [
-    b"MVAE\x01\x010" + bytes([8, 8, 4]) + struct.pack("<H", 0),  # no images
-    b"MVAE\x01\x010" + bytes([0, 8, 4]) + struct.pack("<H", 1),  # no grid
-    b"MVAE\x01\x010" + bytes([8, 1, 4]) + struct.pack("<H", 1),  # a codebook of one token
-    b"MVAE\x01\x010" + bytes([8, 255, 255]) + struct.pack("<H", 1),  # a codebook without end
-    b"MVAE\x01\x01\xff" + bytes([8, 8, 4]) + struct.pack("<H", 1) + bytes(96),  # a name that is not ASCII
-    b"MVAE\x01\x010" + bytes([8, 8, 4]) + struct.pack("<H", 65535) + bytes(96),  # more images than payload
-    b"MVAE\x01\x010" + bytes([1, 3, 1]) + struct.pack("<H", 1) + b"\xc0",  # token 3 of a codebook of 3
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"MVAE\x01\x010" + bytes([8, 8, 4]) + struct.pack("<H", 0),  # no images
+        b"MVAE\x01\x010" + bytes([0, 8, 4]) + struct.pack("<H", 1),  # no grid
+        b"MVAE\x01\x010" + bytes([8, 1, 4]) + struct.pack("<H", 1),  # a codebook of one token
+        b"MVAE\x01\x010" + bytes([8, 255, 255]) + struct.pack("<H", 1),  # a codebook without end
+        b"MVAE\x01\x01\xff" + bytes([8, 8, 4]) + struct.pack("<H", 1) + bytes(96),  # a name that is not ASCII
+        b"MVAE\x01\x010" + bytes([8, 8, 4]) + struct.pack("<H", 65535) + bytes(96),  # more images than payload
+        b"MVAE\x01\x010" + bytes([1, 3, 1]) + struct.pack("<H", 1) + b"\xc0",  # token 3 of a codebook of 3
+    ],
+)
 def test_sound_checksum_but_malformed_content(body):
     with pytest.raises(TokensError):
         unpack(sealed(body))

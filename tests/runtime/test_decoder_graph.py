@@ -16,7 +16,7 @@ def decoder(tiny_zoo):
 
 
 def branch(model, name):
-    node, = (node for node in model.graph.node if node.op_type == "If")
+    (node,) = (node for node in model.graph.node if node.op_type == "If")
     return next(attribute.g for attribute in node.attribute if attribute.name == name)
 
 
@@ -54,9 +54,18 @@ def external_tensor_in_a_function(model):
     model.functions.add().node.add(op_type="Constant").attribute.add(name="value").t.data_location = 1
 
 
-@pytest.mark.parametrize("change", [external_initializer, external_data_without_the_mark, external_constant_in_a_branch,
-                                    external_initializer_in_a_branch, external_sparse_values, external_tensor_in_a_list,
-                                    external_tensor_in_a_function])
+@pytest.mark.parametrize(
+    "change",
+    [
+        external_initializer,
+        external_data_without_the_mark,
+        external_constant_in_a_branch,
+        external_initializer_in_a_branch,
+        external_sparse_values,
+        external_tensor_in_a_list,
+        external_tensor_in_a_function,
+    ],
+)
 def test_external_tensors_are_refused_wherever_they_hide(decoder, change):
     model = parse(decoder, "decoder")
     change(model)
@@ -80,7 +89,9 @@ def test_the_step_graph_keeps_its_caches_in_place(decoder):
     assert operators.count("GroupQueryAttention") == operators.count("MultiHeadAttention") == layers
     assert not {"If", "Range", "Concat", "Shape"} & set(operators)
     assert "encoder_hidden_states" not in {value.name for value in graph.input}
-    lengths = {value.type.tensor_type.shape.dim[2].dim_value for value in (*graph.input, *graph.output) if ".decoder." in value.name}
+    lengths = {
+        value.type.tensor_type.shape.dim[2].dim_value for value in (*graph.input, *graph.output) if ".decoder." in value.name
+    }
     assert lengths == {64}
 
 
@@ -110,7 +121,9 @@ def without_fused_attention(model):
 
 
 def with_a_cache_that_attention_does_not_read(model):
-    node = next(node for node in branch(model, "then_branch").node if node.op_type == "MultiHeadAttention" and len(node.input) > 7)
+    node = next(
+        node for node in branch(model, "then_branch").node if node.op_type == "MultiHeadAttention" and len(node.input) > 7
+    )
     node.op_type = "Attention"
 
 
@@ -120,8 +133,18 @@ def without_reshaped_text_caches(model):
             node.op_type = "Identity"
 
 
-@pytest.mark.parametrize("change", [without_the_if, with_two_ifs, with_other_output_names, without_position_lookup,
-                                    without_fused_attention, with_a_cache_that_attention_does_not_read, without_reshaped_text_caches])
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_the_if,
+        with_two_ifs,
+        with_other_output_names,
+        without_position_lookup,
+        without_fused_attention,
+        with_a_cache_that_attention_does_not_read,
+        without_reshaped_text_caches,
+    ],
+)
 def test_other_graphs_are_refused(decoder, change):
     model = parse(decoder, "decoder")
     change(model)

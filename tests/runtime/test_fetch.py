@@ -62,7 +62,9 @@ def test_only_whole_commits_are_pins(places, revision):
         fetch.locate("tiny")
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"tiny": 3}', '{"tiny": {"repository": "a/b"}}', '{"../x": {"repository": "a/b", "revision": "0"}}'])
+@pytest.mark.parametrize(
+    "content", ["[]", "{", '{"tiny": 3}', '{"tiny": {"repository": "a/b"}}', '{"../x": {"repository": "a/b", "revision": "0"}}']
+)
 def test_malformed_pins(places, content):
     (places / "hub.json").write_text(content)
     with pytest.raises(FetchError, match=r"hub\.json"):
@@ -87,7 +89,11 @@ class Hub(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         self.requests.append(path)
         names = ["README.md", ".gitattributes"]
-        names += sorted(file.relative_to(self.entry).as_posix() for file in self.entry.rglob("*") if file.is_file() and file.name != "README.md")
+        names += sorted(
+            file.relative_to(self.entry).as_posix()
+            for file in self.entry.rglob("*")
+            if file.is_file() and file.name != "README.md"
+        )
         resolve = f"/someone/tiny/resolve/{REVISION}/"
         if path.startswith("/api/models/someone/tiny/tree/"):
             tree = [{"type": "file", "path": name, "size": self.size(name), "oid": self.tag(name)} for name in names]
@@ -130,14 +136,28 @@ def hub(tiny_zoo, tmp_path):
 
 def fetch_in_a_new_process(places, endpoint):
     """The client reads HF_ENDPOINT when it is imported."""
-    code = ("import sys, pathlib\nfrom zoo import fetch, manifest\n"
-            "fetch.MODELS, fetch.PINS = (pathlib.Path(a) for a in sys.argv[1:])\n"
-            "try:\n    path = fetch.locate('tiny'); manifest.verify(path); print(path)\n"
-            "except Exception as error:\n    print(f'{type(error).__name__}: {error}')")
-    environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(places / "hf"), "no_proxy": "*",
-                                "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code, places / "models", places / "hub.json"], env=environment, capture_output=True,
-                          text=True, timeout=240)
+    code = (
+        "import sys, pathlib\nfrom zoo import fetch, manifest\n"
+        "fetch.MODELS, fetch.PINS = (pathlib.Path(a) for a in sys.argv[1:])\n"
+        "try:\n    path = fetch.locate('tiny'); manifest.verify(path); print(path)\n"
+        "except Exception as error:\n    print(f'{type(error).__name__}: {error}')"
+    )
+    environment = os.environ | {
+        "HF_ENDPOINT": endpoint,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HOME": str(places / "hf"),
+        "no_proxy": "*",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, places / "models", places / "hub.json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
     return done.stdout.strip()
 
 
@@ -147,8 +167,9 @@ def test_fetched_once_then_served_without_a_connection(places, hub):
     expected = places / "cache" / "models" / REVISION / "tiny"
     assert fetch_in_a_new_process(places, endpoint) == str(expected)
     assert handler.requests
-    assert sorted(manifest.read(expected).files) == sorted(p.relative_to(expected).as_posix() for p in expected.rglob("*")
-                                                           if p.is_file() and p.name != "manifest.json")
+    assert sorted(manifest.read(expected).files) == sorted(
+        p.relative_to(expected).as_posix() for p in expected.rglob("*") if p.is_file() and p.name != "manifest.json"
+    )
     assert [path.name for path in expected.parent.iterdir()] == ["tiny"]
     handler.requests.clear()
     assert fetch_in_a_new_process(places, endpoint) == str(expected)

@@ -24,8 +24,11 @@ def model_and_golden(request):
     manifest.verify(folder, listed, names=["golden.npz"])
     model = mvae.load(name, folder=folder)
     with np.load(folder / "golden.npz", allow_pickle=False) as file:
-        return model, {key.removeprefix(model.level + "/"): file[key] for key in file.files
-                       if "/" not in key or key.startswith(model.level + "/")}
+        return model, {
+            key.removeprefix(model.level + "/"): file[key]
+            for key in file.files
+            if "/" not in key or key.startswith(model.level + "/")
+        }
 
 
 def test_prompts_become_the_same_text_ids(model_and_golden):
@@ -41,7 +44,7 @@ def test_logits_and_likeliest_tokens(model_and_golden):
     """The golden tokens are fed back: one that differs by rounding would change all that follow."""
     model, golden = model_and_golden
     texts = [tuple(ids[mask == 1].tolist()) for ids, mask in zip(golden["text_ids"], golden["text_mask"], strict=True)]
-    expected = golden["first_logits"][:, :model.latent.codebook]
+    expected = golden["first_logits"][:, : model.latent.codebook]
     error = LOGIT_ERROR[model.level] * expected.std()
     decoding = model._seq2seq.begin(model._seq2seq.read(texts))
     rows = list(range(len(texts)))

@@ -32,10 +32,22 @@ def test_lossless_formats_keep_every_pixel(kind, tmp_path):
         assert np.array_equal(np.asarray(found), np.asarray(RGBA))
 
 
-@pytest.mark.parametrize(("mode", "kind"), [
-    ("1", "PNG"), ("L", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("RGB", "PNG"), ("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"),
-    ("RGB", "WEBP"), ("P", "GIF"), ("L", "GIF"),
-])
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        ("1", "PNG"),
+        ("L", "PNG"),
+        ("LA", "PNG"),
+        ("P", "PNG"),
+        ("RGB", "PNG"),
+        ("RGB", "JPEG"),
+        ("L", "JPEG"),
+        ("CMYK", "JPEG"),
+        ("RGB", "WEBP"),
+        ("P", "GIF"),
+        ("L", "GIF"),
+    ],
+)
 def test_modes(mode, kind):
     grey = Image.linear_gradient("L").resize((32, 16))
     found = np.asarray(open_image(saved(grey.convert("RGB").convert(mode), kind))).astype(int)
@@ -62,8 +74,16 @@ def test_palette_transparency():
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(orientation):
     upright = Image.fromarray(np.repeat(np.arange(12, dtype=np.uint8).reshape(4, 3, 1) * 20, 3, axis=2))
-    turned = {1: upright, 2: upright.transpose(0), 3: upright.transpose(3), 4: upright.transpose(1), 5: upright.transpose(5),
-              6: upright.transpose(2), 7: upright.transpose(6), 8: upright.transpose(4)}[orientation]
+    turned = {
+        1: upright,
+        2: upright.transpose(0),
+        3: upright.transpose(3),
+        4: upright.transpose(1),
+        5: upright.transpose(5),
+        6: upright.transpose(2),
+        7: upright.transpose(6),
+        8: upright.transpose(4),
+    }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     found = np.asarray(open_image(saved(turned, "PNG", exif=exif)))
@@ -93,8 +113,12 @@ def png_header(width: int, height: int) -> bytes:
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b""))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize(("width", "height"), [(40_000, 40_000), (IMAGE_MAX_PIXELS + 1, 1), (2**31 - 1, 2**31 - 1)])
@@ -111,7 +135,7 @@ def test_truncated_and_damaged_files():
                 open_image(content[:length])
     content = bytearray(saved(RGBA, "PNG"))
     for place in range(8, len(content)):
-        damaged = bytes(content[:place]) + bytes([content[place] ^ 0x55]) + bytes(content[place + 1:])
+        damaged = bytes(content[:place]) + bytes([content[place] ^ 0x55]) + bytes(content[place + 1 :])
         try:
             assert open_image(damaged).mode == "RGBA"
         except ImageError:
@@ -131,8 +155,18 @@ def test_files_that_cannot_be_read(tmp_path):
         open_image(tmp_path)
 
 
-@pytest.mark.parametrize("image", [Image.new("F", (4, 4)), Image.new("I", (4, 4)), Image.new("LAB", (4, 4)), Image.new("RGB", (0, 4)),
-                                   np.zeros((4, 4, 3)), "picture.png", None])
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.new("F", (4, 4)),
+        Image.new("I", (4, 4)),
+        Image.new("LAB", (4, 4)),
+        Image.new("RGB", (0, 4)),
+        np.zeros((4, 4, 3)),
+        "picture.png",
+        None,
+    ],
+)
 def test_objects_that_are_refused(image):
     with pytest.raises(ImageError):
         to_rgba(image)
@@ -143,9 +177,15 @@ def test_fit_leaves_the_right_size_alone():
     assert np.array_equal(np.asarray(fit(square, 16)), np.asarray(square))
 
 
-@pytest.mark.parametrize(("width", "height", "box"), [
-    (40, 20, (0, 8, 32, 24)), (10, 20, (8, 0, 24, 32)), (5, 5, (0, 0, 32, 32)), (3000, 1, (0, 15, 32, 16)),
-])
+@pytest.mark.parametrize(
+    ("width", "height", "box"),
+    [
+        (40, 20, (0, 8, 32, 24)),
+        (10, 20, (8, 0, 24, 32)),
+        (5, 5, (0, 0, 32, 32)),
+        (3000, 1, (0, 15, 32, 16)),
+    ],
+)
 def test_fit_keeps_proportions_and_centres(width, height, box):
     found = fit(Image.new("RGB", (width, height), "red"), 32)
     assert found.size == (32, 32)

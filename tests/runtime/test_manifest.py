@@ -50,12 +50,15 @@ def test_refresh_keeps_everything_but_the_files(entry):
     assert after.training == before.training and after.files != before.files
 
 
-@pytest.mark.parametrize("damage", [
-    lambda path: path.write_bytes(path.read_bytes()[:-1]),
-    lambda path: path.write_bytes(path.read_bytes() + b"x"),
-    lambda path: path.write_bytes(b"\x01" + path.read_bytes()[1:]),
-    lambda path: path.unlink(),
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_bytes(path.read_bytes() + b"x"),
+        lambda path: path.write_bytes(b"\x01" + path.read_bytes()[1:]),
+        lambda path: path.unlink(),
+    ],
+)
 def test_any_change_is_noticed(entry, damage):
     damage(entry / "onnx" / "a.onnx")
     listed = manifest.read(entry)
@@ -86,7 +89,11 @@ def test_links_may_stay_inside_but_not_lead_out(entry, tmp_path):
     secret.write_text("{}")
     (entry / "config.json").unlink()
     (entry / "config.json").symlink_to(secret)
-    for check in (manifest.verify, manifest.refresh, lambda folder: manifest.read_verified(folder, manifest.read(folder), "config.json")):
+    for check in (
+        manifest.verify,
+        manifest.refresh,
+        lambda folder: manifest.read_verified(folder, manifest.read(folder), "config.json"),
+    ):
         with pytest.raises(IntegrityError, match="leads out"):
             check(entry)
     (entry / "config.json").unlink()
@@ -95,7 +102,9 @@ def test_links_may_stay_inside_but_not_lead_out(entry, tmp_path):
         manifest.verify(entry)
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../b", "a//b", "./a", "a\\b", "C:x", "", ".", "a\nb", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a/../b", "a//b", "./a", "a\\b", "C:x", "", ".", "a\nb", "manifest.json"]
+)
 def test_paths_with_a_way_out_or_two_spellings(entry, name):
     record = {"bytes": 0, "sha256": "0" * 64}
     change(entry, files={name: record})
@@ -103,12 +112,30 @@ def test_paths_with_a_way_out_or_two_spellings(entry, name):
         manifest.read(entry)
 
 
-@pytest.mark.parametrize("values", [
-    {"schema": 2}, {"schema": "1"}, {"name": ""}, {"name": 3}, {"latent_id": None}, {"opset": 0}, {"opset": True}, {"tools": []},
-    {"tools": {"torch": 2}}, {"training": None}, {"credits": "me"}, {"files": {}}, {"files": []}, {"surprise": 1},
-    {"files": {"a": {"bytes": -1, "sha256": "0" * 64}}}, {"files": {"a": {"bytes": 1, "sha256": "0" * 63}}},
-    {"files": {"a": {"bytes": 1, "sha256": "A" * 64}}}, {"files": {"a": {"bytes": 1}}}, {"files": {"a": None}},
-])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"schema": 2},
+        {"schema": "1"},
+        {"name": ""},
+        {"name": 3},
+        {"latent_id": None},
+        {"opset": 0},
+        {"opset": True},
+        {"tools": []},
+        {"tools": {"torch": 2}},
+        {"training": None},
+        {"credits": "me"},
+        {"files": {}},
+        {"files": []},
+        {"surprise": 1},
+        {"files": {"a": {"bytes": -1, "sha256": "0" * 64}}},
+        {"files": {"a": {"bytes": 1, "sha256": "0" * 63}}},
+        {"files": {"a": {"bytes": 1, "sha256": "A" * 64}}},
+        {"files": {"a": {"bytes": 1}}},
+        {"files": {"a": None}},
+    ],
+)
 def test_malformed(entry, values):
     change(entry, **values)
     with pytest.raises(IntegrityError, match=r"manifest\.json"):

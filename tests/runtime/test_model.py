@@ -31,7 +31,7 @@ def standard_decoder(path, texts, tokens):
     length = max(map(len, texts))
     ids = np.array([(*text, *[0] * (length - len(text))) for text in texts], np.int64)
     mask = np.array([[1] * len(text) + [0] * (length - len(text)) for text in texts], np.int64)
-    hidden, = encoder.run(["last_hidden_state"], {"input_ids": ids, "attention_mask": mask})
+    (hidden,) = encoder.run(["last_hidden_state"], {"input_ids": ids, "attention_mask": mask})
     inputs = {value.name: value for value in decoder.get_inputs()}
     feeds = {"encoder_hidden_states": hidden, "encoder_attention_mask": mask, "use_cache_branch": np.array([False])}
     for name, value in inputs.items():
@@ -60,7 +60,7 @@ def test_the_loop_equals_the_standard_decoder(tiny_zoo, level, guidance):
     decoding = model._seq2seq.begin(model._seq2seq.read(texts))
     numbers = uniforms(3, 0, model.latent.positions)
     for position, logits in enumerate(standard_decoder(path, texts, (start, *sticker.tokens[:-1]))):
-        expected = logits[:, :model.latent.codebook]
+        expected = logits[:, : model.latent.codebook]
         np.testing.assert_allclose(decoding.logits(), expected, atol=2e-4 * np.abs(expected).max())
         mine = decoding.logits().copy()
         row = mine[0] if guidance == 1 else guided(mine[0], mine[1], guidance)
@@ -72,9 +72,14 @@ def test_same_arguments_same_sticker_other_arguments_another(tiny):
     first = tiny.generate("red apple", style="noto", seed=5)
     again = tiny.generate("  RED apple ", style="noto", seed=5)
     assert first.tokens == again.tokens and np.array_equal(np.asarray(first.image), np.asarray(again.image))
-    others = [tiny.generate("red apple", style="noto", seed=6), tiny.generate("red apple", style="noto", seed=5, index=1),
-              tiny.generate("red apple", seed=5), tiny.generate("blue car", style="noto", seed=5),
-              tiny.generate("red apple", style="noto", seed=5, guidance=4), tiny.generate("red apple", style="noto", seed=5, temperature=0)]
+    others = [
+        tiny.generate("red apple", style="noto", seed=6),
+        tiny.generate("red apple", style="noto", seed=5, index=1),
+        tiny.generate("red apple", seed=5),
+        tiny.generate("blue car", style="noto", seed=5),
+        tiny.generate("red apple", style="noto", seed=5, guidance=4),
+        tiny.generate("red apple", style="noto", seed=5, temperature=0),
+    ]
     assert len({sticker.tokens for sticker in (first, *others)}) == len(others) + 1
 
 
@@ -100,7 +105,7 @@ def test_streaming_ends_in_the_same_sticker(tiny):
     grid, mask = tiny.latent.grid, tiny.latent.mask_token
     assert [part.share for part in parts] == [(row + 1) / grid for row in range(grid)]
     for row, part in enumerate(parts, 1):
-        assert part.tokens == whole.tokens[:row * grid] + (mask,) * (grid * (grid - row))
+        assert part.tokens == whole.tokens[: row * grid] + (mask,) * (grid * (grid - row))
         assert np.array_equal(np.asarray(part.image), np.asarray(tiny.decode(part.tokens)))
         assert ("decode" in part.timings) == (row == grid)
     assert all(a.timings["tokens"] < b.timings["tokens"] for a, b in itertools.pairwise(parts))
@@ -117,7 +122,9 @@ def test_streams_can_be_interleaved_and_left(tiny):
 def test_many_images_are_those_asked_for_one_by_one(tiny):
     many = tiny.generate_many("red apple", 3, seed=4, style="noto")
     assert [sticker.index for sticker in many] == [0, 1, 2]
-    assert [sticker.tokens for sticker in many] == [tiny.generate("red apple", seed=4, style="noto", index=i).tokens for i in range(3)]
+    assert [sticker.tokens for sticker in many] == [
+        tiny.generate("red apple", seed=4, style="noto", index=i).tokens for i in range(3)
+    ]
 
 
 def test_threads_share_a_model(tiny):
@@ -136,7 +143,9 @@ def test_threads_share_a_model(tiny):
 
 
 def test_several_models_are_loaded_at_once(tiny_zoo):
-    models = [mvae.load(f"tiny-{level}", folder=tiny_zoo, threads=threads) for level, threads in (("fp32", 1), ("fp16", 2), ("int8", 1))]
+    models = [
+        mvae.load(f"tiny-{level}", folder=tiny_zoo, threads=threads) for level, threads in (("fp32", 1), ("fp16", 2), ("int8", 1))
+    ]
     tokens = models[0].generate("red apple", seed=1).tokens
     pictures = [np.asarray(model.decode(tokens)).astype(int) for model in models]
     assert np.abs(pictures[0] - pictures[1]).mean() < 0.1
@@ -147,7 +156,9 @@ def test_several_models_are_loaded_at_once(tiny_zoo):
 def test_encode_decode(tiny):
     picture = tiny.generate("red apple", seed=1).image
     tokens = tiny.encode(picture)
-    assert len(tokens) == tiny.latent.positions and all(type(token) is int and 0 <= token < tiny.latent.codebook for token in tokens)
+    assert len(tokens) == tiny.latent.positions and all(
+        type(token) is int and 0 <= token < tiny.latent.codebook for token in tokens
+    )
     assert tiny.encode(picture.resize((200, 200), 0).resize(picture.size, 0)) == tokens
     assert len(tiny.encode(Image.new("L", (7, 300), 90))) == tiny.latent.positions
     mean, log_variance = tiny.posterior(picture)
@@ -180,19 +191,46 @@ def test_decode_takes_any_sequence_of_whole_numbers_and_the_mask(tiny):
     assert tiny.decode_timed(tokens).timings["decode"] > 0
 
 
-@pytest.mark.parametrize("tokens", [[], [0] * 63, [0] * 65, [0.0] * 64, [-1] + [0] * 63, [257] + [0] * 63, [[0] * 8] * 8, "0" * 64,
-                                    [True] * 64, [2**70] + [0] * 63, None, [[0], [0, 1]], [None] * 64])
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        [],
+        [0] * 63,
+        [0] * 65,
+        [0.0] * 64,
+        [-1] + [0] * 63,
+        [257] + [0] * 63,
+        [[0] * 8] * 8,
+        "0" * 64,
+        [True] * 64,
+        [2**70] + [0] * 63,
+        None,
+        [[0], [0, 1]],
+        [None] * 64,
+    ],
+)
 def test_tokens_that_are_refused(tiny, tokens):
     with pytest.raises(TokensError, match="expected 64 whole numbers from 0 to 256"):
         tiny.decode(tokens)
 
 
-@pytest.mark.parametrize(("arguments", "error"), [
-    ({"prompt": ""}, PromptError), ({"prompt": "x" * 201}, PromptError), ({"style": "manga"}, OptionError), ({"seed": -1}, OptionError),
-    ({"seed": 2**63}, OptionError), ({"seed": 0.5}, OptionError), ({"guidance": float("nan")}, OptionError),
-    ({"guidance": float("inf")}, OptionError), ({"temperature": -1}, OptionError), ({"top_k": 257}, OptionError),
-    ({"index": -1}, OptionError), ({"index": 2**32}, OptionError),
-])
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"prompt": ""}, PromptError),
+        ({"prompt": "x" * 201}, PromptError),
+        ({"style": "manga"}, OptionError),
+        ({"seed": -1}, OptionError),
+        ({"seed": 2**63}, OptionError),
+        ({"seed": 0.5}, OptionError),
+        ({"guidance": float("nan")}, OptionError),
+        ({"guidance": float("inf")}, OptionError),
+        ({"temperature": -1}, OptionError),
+        ({"top_k": 257}, OptionError),
+        ({"index": -1}, OptionError),
+        ({"index": 2**32}, OptionError),
+    ],
+)
 def test_arguments_that_are_refused(tiny, arguments, error):
     arguments = {"prompt": "red apple"} | arguments
     with pytest.raises(error):
@@ -207,7 +245,9 @@ def test_counts_that_are_refused(tiny, count):
         tiny.generate_many("red apple", count)
 
 
-@pytest.mark.parametrize("name", ["small-int9", "small", "", "-int8", "no-such-int8", "../tiny-int8", "tiny/../tiny-int8", None, 3, "x" * 999])
+@pytest.mark.parametrize(
+    "name", ["small-int9", "small", "", "-int8", "no-such-int8", "../tiny-int8", "tiny/../tiny-int8", None, 3, "x" * 999]
+)
 def test_unknown_models(tiny_zoo, name):
     with pytest.raises(UnknownModelError, match="no model"):
         mvae.load(name, folder=tiny_zoo)
@@ -233,8 +273,17 @@ def test_an_entrys_own_folder_will_do(copy):
     assert mvae.load("tiny-int8", folder=copy).folder == copy
 
 
-@pytest.mark.parametrize("file", ["onnx/decoder_model_merged.onnx", "onnx/vae_decoder.onnx", "tokenizer.json", "config.json",
-                                  "vae_config.json", "generation_config.json"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "onnx/decoder_model_merged.onnx",
+        "onnx/vae_decoder.onnx",
+        "tokenizer.json",
+        "config.json",
+        "vae_config.json",
+        "generation_config.json",
+    ],
+)
 def test_one_changed_bit_is_noticed_before_use(copy, file):
     content = bytearray((copy / file).read_bytes())
     content[len(content) // 2] ^= 1
@@ -264,13 +313,24 @@ def resealed(folder, file, change):
     manifest.refresh(folder)
 
 
-@pytest.mark.parametrize(("file", "change"), [
-    ("vae_config.json", {"image_size": 32}), ("vae_config.json", {"levels": 5}), ("vae_config.json", {"grid": 4}),
-    ("vae_config.json", {"latent_id": "other"}), ("vae_config.json", {"surprise": 1}),
-    ("config.json", {"model_type": "bart"}), ("config.json", {"decoder_layers": 3}), ("config.json", {"decoder_attention_heads": 1}),
-    ("config.json", {"d_model": "32"}), ("config.json", {"decoder_vocab_size": 100}), ("config.json", {"decoder_start_token_id": 10**6}),
-    ("generation_config.json", {"temperature": -1}), ("generation_config.json", {"top_k": "many"}),
-])
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("vae_config.json", {"image_size": 32}),
+        ("vae_config.json", {"levels": 5}),
+        ("vae_config.json", {"grid": 4}),
+        ("vae_config.json", {"latent_id": "other"}),
+        ("vae_config.json", {"surprise": 1}),
+        ("config.json", {"model_type": "bart"}),
+        ("config.json", {"decoder_layers": 3}),
+        ("config.json", {"decoder_attention_heads": 1}),
+        ("config.json", {"d_model": "32"}),
+        ("config.json", {"decoder_vocab_size": 100}),
+        ("config.json", {"decoder_start_token_id": 10**6}),
+        ("generation_config.json", {"temperature": -1}),
+        ("generation_config.json", {"top_k": "many"}),
+    ],
+)
 def test_configurations_that_do_not_fit_the_graphs(copy, file, change):
     resealed(copy, file, change)
     with pytest.raises(IntegrityError):
@@ -291,8 +351,15 @@ def test_listed_graphs_that_are_no_graphs(copy, graph, content):
         mvae.load("tiny-fp32", folder=copy)
 
 
-@pytest.mark.parametrize(("graph", "other"), [("decoder_model_merged", "encoder_model"), ("encoder_model", "decoder_model_merged"),
-                                              ("vae_decoder", "vae_encoder"), ("vae_encoder", "vae_decoder")])
+@pytest.mark.parametrize(
+    ("graph", "other"),
+    [
+        ("decoder_model_merged", "encoder_model"),
+        ("encoder_model", "decoder_model_merged"),
+        ("vae_decoder", "vae_encoder"),
+        ("vae_encoder", "vae_decoder"),
+    ],
+)
 def test_graphs_in_each_others_place(copy, graph, other):
     shutil.copyfile(copy / "onnx" / f"{other}.onnx", copy / "onnx" / f"{graph}.onnx")
     manifest.refresh(copy)

@@ -11,28 +11,43 @@ from mvae.engine.prompt import TextEncoder, normalise_prompt
 from mvae.errors import IntegrityError, OptionError, PromptError
 
 
-@pytest.mark.parametrize(("given_prompt", "expected"), [
-    ("a red apple", "a red apple"),
-    ("  a\t red\r\n apple \u2003", "a red apple"),
-    ("ｆｕｌｌ ｗｉｄｔｈ", "full width"),
-    ("ﬁre", "fire"),
-    ("👩‍🚀 astronaut", "👩‍🚀 astronaut"),
-    ("شمس", "شمس"),
-    ("x" * PROMPT_MAX_CHARACTERS, "x" * PROMPT_MAX_CHARACTERS),
-    (" " * 300 + "sun" + " " * 300, "sun"),
-])
+@pytest.mark.parametrize(
+    ("given_prompt", "expected"),
+    [
+        ("a red apple", "a red apple"),
+        ("  a\t red\r\n apple \u2003", "a red apple"),
+        ("ｆｕｌｌ ｗｉｄｔｈ", "full width"),
+        ("ﬁre", "fire"),
+        ("👩‍🚀 astronaut", "👩‍🚀 astronaut"),
+        ("شمس", "شمس"),
+        ("x" * PROMPT_MAX_CHARACTERS, "x" * PROMPT_MAX_CHARACTERS),
+        (" " * 300 + "sun" + " " * 300, "sun"),
+    ],
+)
 def test_prompts_are_normalised(given_prompt, expected):
     assert normalise_prompt(given_prompt) == expected
 
 
-@pytest.mark.parametrize(("prompt", "reason"), [
-    ("", "empty"), ("  \n\t ", "empty"), ("\u200b\u200d", "empty"), ("\ufe0f", "empty"),
-    ("x" * (PROMPT_MAX_CHARACTERS + 1), f"{PROMPT_MAX_CHARACTERS + 1} characters; expected at most {PROMPT_MAX_CHARACTERS}"),
-    ("\ufdfa" * 20, "at most"),  # one character that NFKC makes 18
-    ("x" * 10_000_000, "at most"),
-    ("red\x00apple", r"U\+0000 at 3"), ("red\x1bapple", r"U\+001B"), ("\x7f red", r"U\+007F"), ("a \ud800", r"U\+D800"),
-    (None, "NoneType"), (b"apple", "bytes"), (3, "int"), (["apple"], "list"),
-])
+@pytest.mark.parametrize(
+    ("prompt", "reason"),
+    [
+        ("", "empty"),
+        ("  \n\t ", "empty"),
+        ("\u200b\u200d", "empty"),
+        ("\ufe0f", "empty"),
+        ("x" * (PROMPT_MAX_CHARACTERS + 1), f"{PROMPT_MAX_CHARACTERS + 1} characters; expected at most {PROMPT_MAX_CHARACTERS}"),
+        ("\ufdfa" * 20, "at most"),  # one character that NFKC makes 18
+        ("x" * 10_000_000, "at most"),
+        ("red\x00apple", r"U\+0000 at 3"),
+        ("red\x1bapple", r"U\+001B"),
+        ("\x7f red", r"U\+007F"),
+        ("a \ud800", r"U\+D800"),
+        (None, "NoneType"),
+        (b"apple", "bytes"),
+        (3, "int"),
+        (["apple"], "list"),
+    ],
+)
 def test_prompts_that_are_refused(prompt, reason):
     with pytest.raises(PromptError, match=reason):
         normalise_prompt(prompt)
@@ -85,11 +100,14 @@ def test_none_means_the_models_own_values():
     assert check_options(Options(top_k=256), None, None, None, 16).top_k == 16
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    *[("guidance", value) for value in (float("nan"), float("inf"), -1, 20.1, "2", True, [1], 1j, 10**400)],
-    *[("temperature", value) for value in (float("nan"), -0.1, 5.01, b"1", False)],
-    *[("top_k", value) for value in (-1, 4097, 1.0, "3", True)],
-])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("guidance", value) for value in (float("nan"), float("inf"), -1, 20.1, "2", True, [1], 1j, 10**400)],
+        *[("temperature", value) for value in (float("nan"), -0.1, 5.01, b"1", False)],
+        *[("top_k", value) for value in (-1, 4097, 1.0, "3", True)],
+    ],
+)
 def test_options_out_of_range(name, value):
     values = {"guidance": None, "temperature": None, "top_k": None} | {name: value}
     with pytest.raises(OptionError, match="expected"):

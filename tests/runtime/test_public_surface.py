@@ -10,15 +10,38 @@ import mvae
 
 ROOT = Path(__file__).parents[2]
 SURFACE = {
-    "__version__", "load", "available", "Model", "Options", "Sticker", "open_image",
-    "MvaeError", "InputError", "PromptError", "OptionError", "ImageError", "TokensError", "DataError", "ZooError", "UnknownModelError",
-    "IntegrityError", "FetchError", "ExportError", "TrainingError",
+    "__version__",
+    "load",
+    "available",
+    "Model",
+    "Options",
+    "Sticker",
+    "open_image",
+    "MvaeError",
+    "InputError",
+    "PromptError",
+    "OptionError",
+    "ImageError",
+    "TokensError",
+    "DataError",
+    "ZooError",
+    "UnknownModelError",
+    "IntegrityError",
+    "FetchError",
+    "ExportError",
+    "TrainingError",
 }
 
 
 def imported_by(statement: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", f"import sys\n{statement}\nprint(*sys.modules)"], cwd=ROOT, capture_output=True, text=True,
-                          check=True, timeout=240)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{statement}\nprint(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=240,
+    )
     return {name.partition(".")[0] for name in done.stdout.split()}
 
 

@@ -50,7 +50,7 @@ def slow_sample(logits, u, temperature, top_k):
     ids = range(len(logits))
     if temperature == 0:
         return max(ids, key=lambda i: (logits[i], -i))
-    kept = sorted(ids, key=lambda i: (-logits[i], i))[:top_k or len(logits)]
+    kept = sorted(ids, key=lambda i: (-logits[i], i))[: top_k or len(logits)]
     highest = max(logits[i] for i in kept)
     sums, running = [], 0.0
     for i in sorted(kept):
