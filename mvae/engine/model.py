@@ -110,15 +110,20 @@ class Model:
         """
         return self._draw(prompt, style, seed, guidance, temperature, top_k, index, self.latent.grid)
 
-    def decode(self, tokens: Sequence[int]) -> Image.Image:
+    def decode(self, tokens: Sequence[int], latent_id: str | None = None) -> Image.Image:
         """Tokens → RGBA. ``tokens``: grid² ids, row-major, 0 … codebook; the last one, the mask, means "not known".
 
-        Raises TokensError for another length or range.
+        ``latent_id``: where the tokens come from (:attr:`Sticker.latent_id`), if that is known. Raises TokensError for another
+        length or range, or another latent than the model's.
         """
-        return self.decode_timed(tokens).image
+        return self.decode_timed(tokens, latent_id).image
 
-    def decode_timed(self, tokens: Sequence[int]) -> Decoded:
+    def decode_timed(self, tokens: Sequence[int], latent_id: str | None = None) -> Decoded:
         """As :meth:`decode`, with the milliseconds it took."""
+        if latent_id is not None and latent_id != self.latent.latent_id:
+            raise TokensError(
+                f"the tokens belong to latent {latent_id!r:.60}; {self.name} decodes latent {self.latent.latent_id!r}"
+            )
         ids = self._check_tokens(tokens)
         with self._lock:
             begun = perf_counter()
@@ -170,7 +175,7 @@ class Model:
                 decode = _milliseconds(begun)
             share = len(decoding.tokens) / positions
             times = {**timings, "decode": decode} if share == 1 else dict(timings)
-            yield Sticker(image, tokens, times, share, seed, index, options, text.was_cut)
+            yield Sticker(image, tokens, self.latent.latent_id, times, share, seed, index, options, text.was_cut)
 
     def _picture(self, ids: np.ndarray) -> Image.Image:
         (pixels,) = self._vae["vae_decoder"].run(["image"], {"tokens": ids})

@@ -15,6 +15,8 @@ class Sticker:
     """RGBA, straight alpha, the model's image size square."""
     tokens: tuple[int, ...]
     """Row-major grid; positions not drawn yet hold the mask token."""
+    latent_id: str
+    """Only models of this latent can decode the tokens."""
     timings: dict[str, float]
     """Milliseconds of each stage so far: ``text`` (tokenizer, encoder), ``tokens`` (decoder and sampling), ``decode``
     (tokens → image). Nothing in them was cached; previews of a stream are not counted."""

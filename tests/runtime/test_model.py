@@ -191,6 +191,13 @@ def test_decode_takes_any_sequence_of_whole_numbers_and_the_mask(tiny):
     assert tiny.decode_timed(tokens).timings["decode"] > 0
 
 
+def test_tokens_of_another_latent_are_refused(tiny):
+    sticker = tiny.generate("red apple")
+    assert tiny.decode(sticker.tokens, sticker.latent_id) == sticker.image
+    with pytest.raises(TokensError, match="latent '7'"):
+        tiny.decode(sticker.tokens, "7")
+
+
 @pytest.mark.parametrize(
     "tokens",
     [
