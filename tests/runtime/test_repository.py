@@ -1,9 +1,11 @@
 """The repository itself: the README's tree is the disk's, nothing of one machine is in it, files stay small."""
 
+import argparse
 import re
+import shlex
 import subprocess
 import tomllib
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,22 @@ def test_readme_is_a_space_with_the_pinned_gradio(readme):
 def test_readme_has_its_generated_results(readme):
     assert readme.count("<!-- results:begin -->") == readme.count("<!-- results:end -->") == 1
     assert readme.index("<!-- results:begin -->") < readme.index("<!-- results:end -->")
+
+
+def test_commands_in_the_readme_are_understood(readme):
+    """Every ``python -m mvae`` and ``python -m export`` line parses with the parser that would run it."""
+    from export.__main__ import parser as export_parser
+
+    lines = [shlex.split(line, comments=True)[2:] for line in readme.splitlines() if line.startswith("python -m ")]
+    assert {line[1] for line in lines if line[0] == "mvae"} == {"generate", "encode", "decode", "bench", "data", "train", "evaluate"}
+    for module, *arguments in lines:
+        if module == "export":
+            export_parser().parse_args(arguments)
+        else:
+            assert module == "mvae"
+            parser = argparse.ArgumentParser()
+            import_module(f"mvae.cli.{arguments[0]}").configure(parser)
+            parser.parse_args(arguments[1:])
 
 
 def test_nothing_of_one_machine_is_written_down(tracked):
