@@ -33,11 +33,11 @@ def prepare_output(path: Path) -> Path:
 def write_file(path: Path, content: bytes) -> None:
     """Write ``path`` atomically, its folder included. Raises InputError if that fails."""
     prepare_output(path)
-    if path.exists() and not path.is_file():  # a device or a pipe is written to, not replaced
-        path.write_bytes(content)
-        return
     temporary = None
     try:
+        if path.exists() and not path.is_file():  # a device or a pipe is written to, not replaced
+            path.write_bytes(content)
+            return
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)

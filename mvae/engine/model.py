@@ -19,6 +19,7 @@ from mvae.engine.options import IMAGE_INDEX_MAX, SEED_MAX, check_options, check_
 from mvae.engine.philox import uniforms
 from mvae.engine.prompt import TextEncoder
 from mvae.engine.sessions import open_session
+from mvae.engine.shape import read_shape
 from mvae.engine.sticker import Decoded, Sticker
 from mvae.engine.token_loop import Decoding, TokenModel
 from mvae.errors import IntegrityError, TokensError
@@ -55,15 +56,12 @@ class Model:
         self._lock = threading.Lock()
         self._text = TextEncoder(entry.tokenizer, f"{entry.name} tokenizer.json")
         graphs = entry.graphs
-        self._seq2seq = TokenModel(
-            graphs["encoder_model"],
-            graphs["decoder_model_merged"],
-            entry.seq2seq,
-            self.latent.codebook,
-            self.latent.positions,
-            threads,
-            entry.name,
-        )
+        shape = read_shape(entry.seq2seq, self.latent, entry.name)
+        self._seq2seq = TokenModel(graphs["encoder_model"], graphs["decoder_model_merged"], shape, threads, entry.name)
+        if self._text.vocabulary > shape.text_vocabulary:
+            raise IntegrityError(
+                f"{entry.name}: the tokenizer has {self._text.vocabulary} tokens; the encoder knows {shape.text_vocabulary}"
+            )
         self._vae = {}
         for part in ("vae_encoder", "vae_decoder"):
             parse(graphs[part], f"{entry.name} {part}")

@@ -58,6 +58,8 @@ class TextEncoder:
         self.end = self._tokenizer.token_to_id("<eos>")
         if self.end is None:
             raise IntegrityError(f"{name}: has no <eos>; expected an mVAE tokenizer")
+        self.vocabulary = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        """Ids are below this."""
 
     def __call__(self, prompt: str, style: str | None) -> Text:
         """Checks and encodes; ids beyond the limit of 48 tokens are cut off before the end mark. Raises PromptError."""

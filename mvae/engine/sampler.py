@@ -10,7 +10,11 @@ Given float logits ℓ of the image tokens, in this order:
 6. the smallest id whose running sum exceeds u times the last running sum, u from :mod:`mvae.engine.philox`.
 """
 
+import math
+
 import numpy as np
+
+from mvae.errors import IntegrityError
 
 
 def guided(prompt: np.ndarray, empty: np.ndarray, guidance: float) -> np.ndarray:
@@ -20,7 +24,13 @@ def guided(prompt: np.ndarray, empty: np.ndarray, guidance: float) -> np.ndarray
 
 
 def sample(logits: np.ndarray, u: float, temperature: float, top_k: int) -> int:
-    """Draw one id. ``logits``: finite float [N]; ``u`` in [0, 1); ``temperature`` ≥ 0; ``top_k`` ≥ 0, 0 for all."""
+    """Draw one id. ``logits``: finite float [N]; ``u`` in [0, 1); ``temperature`` ≥ 0; ``top_k`` ≥ 0, 0 for all.
+
+    Raises IntegrityError for logits that are not finite: only damaged weights give them.
+    """
+    highest = float(logits.max())  # NaN if any is
+    if not math.isfinite(highest):
+        raise IntegrityError("the model gives logits that are not finite")
     if temperature == 0:
         return int(logits.argmax())
     size = logits.shape[0]
@@ -34,7 +44,7 @@ def sample(logits: np.ndarray, u: float, temperature: float, top_k: int) -> int:
         kept = logits[ids].astype(np.float64)
     else:
         ids, kept = None, logits.astype(np.float64)
-    weights = np.exp((kept - kept.max()) / temperature)
+    weights = np.exp((kept - highest) / temperature)
     sums = weights.cumsum()
     place = int(sums.searchsorted(u * sums[-1], side="right"))
     return place if ids is None else int(ids[place])

@@ -12,38 +12,22 @@ from mvae.engine.onnx_file import parse
 from mvae.engine.options import Options
 from mvae.engine.sampler import guided, sample
 from mvae.engine.sessions import open_session
-from mvae.errors import IntegrityError
+from mvae.engine.shape import Shape
 
 
 class TokenModel:
     """The seq2seq of one entry: three sessions made from its two files. Holds no state of any prompt, so threads may share it."""
 
-    def __init__(self, encoder: bytes, decoder: bytes, config: dict, codebook: int, positions: int, threads: int, name: str):
-        """``config``: transformers' Marian configuration. Raises IntegrityError if it or a graph is not what it should be."""
-        wanted = (
-            "decoder_start_token_id",
-            "decoder_layers",
-            "decoder_attention_heads",
-            "d_model",
-            "decoder_vocab_size",
-            "vocab_size",
-        )
-        if config.get("model_type") != "marian" or any(type(config.get(key)) is not int for key in wanted):
-            raise IntegrityError(
-                f"{name}: config.json is of type {config.get('model_type')!r}; expected a whole Marian configuration"
-            )
-        if config["decoder_vocab_size"] < codebook or config["decoder_start_token_id"] >= config["decoder_vocab_size"]:
-            raise IntegrityError(
-                f"{name}: vocabulary of {config['decoder_vocab_size']}; expected at least the {codebook} image tokens"
-            )
-        self.start_token = config["decoder_start_token_id"]
-        self.text_vocabulary = config["vocab_size"]
-        self.codebook, self.positions, self.vocabulary = codebook, positions, config["decoder_vocab_size"]
-        self.layers, self.heads = config["decoder_layers"], config["decoder_attention_heads"]
-        self.head_width = config["d_model"] // self.heads
+    def __init__(self, encoder: bytes, decoder: bytes, shape: Shape, threads: int, name: str):
+        """Contents of ``encoder_model`` and ``decoder_model_merged``. Raises IntegrityError if one is not what it should be."""
+        self.shape = shape
         parse(encoder, f"{name} encoder_model")
         prompt_graph, step_graph = split_decoder(
-            decoder, f"{name} decoder_model_merged", positions=positions, heads=self.heads, head_width=self.head_width
+            decoder,
+            f"{name} decoder_model_merged",
+            positions=shape.positions,
+            heads=shape.heads,
+            head_width=shape.head_width,
         )
         self._encoder = open_session(encoder, f"{name} encoder_model", threads)
         self._prompt = open_session(prompt_graph, f"{name} decoder_model_merged (prompt graph)", threads)
@@ -64,7 +48,7 @@ class TokenModel:
 
     def begin(self, reading: "Reading") -> "Decoding":
         """A decoder that has read the texts and drawn nothing."""
-        return Decoding(self, self._step, reading)
+        return Decoding(self.shape, self._step, reading)
 
 
 class Reading:
@@ -78,8 +62,8 @@ class Reading:
 class Decoding:
     """One image on its way: owns the cache buffers, which the step graph reads and writes in place."""
 
-    def __init__(self, model: TokenModel, session: ort.InferenceSession, reading: Reading):
-        self._model, self._session = model, session
+    def __init__(self, shape: Shape, session: ort.InferenceSession, reading: Reading):
+        self._codebook, self._session = shape.codebook, session
         rows = reading.mask.shape[0]
         self._binding = session.io_binding()
         self._arrays: list[np.ndarray] = []  # the binding holds bare addresses: these keep the memory alive
@@ -90,14 +74,14 @@ class Decoding:
         self._input("encoder_attention_mask", reading.mask)
         for name, values in reading.caches.items():
             self._input(PAST + name.removeprefix(PRESENT), values)
-        for layer in range(model.layers):
+        for layer in range(shape.layers):
             for kind in ("key", "value"):
-                cache = np.zeros((rows, model.heads, model.positions, model.head_width), np.float32)
+                cache = np.zeros((rows, shape.heads, shape.positions, shape.head_width), np.float32)
                 self._input(f"{PAST}{layer}.decoder.{kind}", cache)
                 self._output(f"{PRESENT}{layer}.decoder.{kind}", cache)
-        self._logits = np.empty((rows, 1, model.vocabulary), np.float32)
+        self._logits = np.empty((rows, 1, shape.vocabulary), np.float32)
         self._output("logits", self._logits)
-        self._ids[:] = model.start_token
+        self._ids[:] = shape.start_token
         self.tokens: list[int] = []
         """Drawn so far, for the first row."""
 
@@ -108,7 +92,7 @@ class Decoding:
         self._lengths[:] = position
         self._total[:] = position + 1
         self._session.run_with_iobinding(self._binding)
-        return self._logits[:, 0, : self._model.codebook]
+        return self._logits[:, 0, : self._codebook]
 
     def feed(self, tokens: int | np.ndarray) -> None:
         """Fix the next position: one token for all rows, or one a row, int64 [B]."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mvae.engine.philox import philox4x32, uniforms
 from mvae.engine.sampler import guided, sample
+from mvae.errors import IntegrityError
 
 KNOWN_ANSWERS = [  # Random123's kat_vectors, philox4x32 with 10 rounds: counter, key, output
     ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
@@ -89,6 +90,13 @@ def test_ends_of_the_unit_interval(u):
     logits[[17, 4000]] = 0
     assert sample(logits, u, 1.0, 0) in ({0, 17} if u == 0 else {4000, 4095})
     assert sample(logits, u, 1.0, 2) == (17 if u == 0 else 4000)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("top_k", [0, 3])
+def test_logits_that_are_not_finite(value, top_k):
+    with pytest.raises(IntegrityError, match="finite"):
+        sample(np.array([0, 1, value, 2, 3], np.float32), 0.5, 1.0, top_k)
 
 
 def test_guidance_is_linear_and_one_changes_nothing():
