@@ -104,7 +104,7 @@ class Seq2SeqConfig(_Record):
     d_model: int = 192
     encoder_layers: int = 2
     decoder_layers: int = 4
-    heads: int = 6
+    heads: int = 4
     feed_forward: int = 768
     dropout: float = 0.0
 

@@ -1,0 +1,44 @@
+"""Text → image tokens: a stock Marian encoder-decoder of ``transformers``, trained from scratch, with separate vocabularies."""
+
+from transformers import MarianConfig, MarianMTModel
+
+from mvae.config import TEXT_MAX_TOKENS, Seq2SeqConfig
+
+TEXT_PAD, TEXT_END, TEXT_UNKNOWN = 0, 1, 2
+
+
+def marian_config(config: Seq2SeqConfig) -> MarianConfig:
+    """The stock configuration. ``pad_token_id`` is the decoder's start mark; the text side masks its padding explicitly."""
+    return MarianConfig(
+        vocab_size=config.vocabulary,
+        decoder_vocab_size=config.vocabulary,
+        share_encoder_decoder_embeddings=False,
+        tie_word_embeddings=True,
+        d_model=config.d_model,
+        encoder_layers=config.encoder_layers,
+        decoder_layers=config.decoder_layers,
+        encoder_attention_heads=config.heads,
+        decoder_attention_heads=config.heads,
+        encoder_ffn_dim=config.feed_forward,
+        decoder_ffn_dim=config.feed_forward,
+        activation_function="relu",
+        dropout=config.dropout,
+        attention_dropout=0.0,
+        activation_dropout=0.0,
+        scale_embedding=True,
+        max_position_embeddings=max(config.positions + 1, TEXT_MAX_TOKENS),
+        pad_token_id=config.start_token,
+        decoder_start_token_id=config.start_token,
+        bos_token_id=config.start_token,
+        eos_token_id=config.end_token,
+        forced_eos_token_id=None,
+        num_beams=1,
+    )
+
+
+def build_seq2seq(config: Seq2SeqConfig) -> MarianMTModel:
+    """A freshly initialised model; both embedding tables have ``config.vocabulary`` rows, the head shares the decoder's."""
+    model = MarianMTModel(marian_config(config))
+    model.generation_config.max_length = config.positions + 1
+    model.generation_config.suppress_tokens = list(range(config.codebook, config.vocabulary))
+    return model

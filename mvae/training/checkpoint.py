@@ -1,0 +1,89 @@
+"""Atomic safetensors checkpoints: weights, EMA, optimiser moments, controller and the step, which is the data cursor and the seed
+of every random draw (see :func:`step_generator`), so that a killed run goes on exactly as if it had not been killed."""
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from mvae.errors import TrainingError
+from mvae.training.schedule import WeightAverage
+
+FORMAT = "mvae-checkpoint-1"
+
+
+def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
+    """The source of all randomness of one step: depends on (seed, step, rank) alone, so no generator state is carried along."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + step) * 64 + rank)
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write safetensors beside the target, flush to disk, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
+    with open(partial, "rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def save_checkpoint(
+    path: Path, *, step: int, model: nn.Module, average: WeightAverage, optimisers: list, controller: dict, fingerprint: str
+) -> None:
+    """Store everything that the rest of the run depends on."""
+    tensors = {f"model/{n}": t.clone() for n, t in unique_state(model).items()}
+    tensors |= {f"ema/{n}": t for n, t in average.values.items()}
+    for number, optimiser in enumerate(optimisers):
+        for index, state in optimiser.state_dict()["state"].items():
+            for name, value in state.items():
+                tensors[f"optimiser/{number}/{index}/{name}"] = torch.as_tensor(value)
+    metadata = {"format": FORMAT, "step": str(step), "controller": json.dumps(controller), "fingerprint": fingerprint}
+    save_tensors(path, tensors, metadata)
+
+
+def unique_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dictionary without second names of tied tensors, which safetensors refuses."""
+    seen, state = {}, {}
+    for name, tensor in model.state_dict().items():
+        if seen.setdefault(tensor.data_ptr(), name) == name or tensor.numel() == 0:
+            state[name] = tensor
+    return state
+
+
+def load_checkpoint(
+    path: Path, *, model: nn.Module, average: WeightAverage, optimisers: list, fingerprint: str
+) -> tuple[int, dict]:
+    """Restore a run in place and return (next step, controller state).
+
+    Raises :class:`TrainingError` where the file is damaged or belongs to other settings.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(f"{path}: unreadable checkpoint ({error}); delete it to start over") from error
+    if metadata.get("format") != FORMAT or metadata.get("fingerprint") != fingerprint:
+        raise TrainingError(
+            f"{path}: made by format {metadata.get('format')} with settings {metadata.get('fingerprint')}, expected {FORMAT} "
+            f"with {fingerprint}; use another --out or delete it"
+        )
+    weights = {n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")}
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    tied = set(model.state_dict()) - set(unique_state(model))
+    if unexpected or set(missing) - tied:
+        raise TrainingError(f"{path}: missing {sorted(set(missing) - tied)[:3]}, unexpected {unexpected[:3]} tensors")
+    for name in average.values:
+        average.values[name].copy_(tensors[f"ema/{name}"])
+    for number, optimiser in enumerate(optimisers):
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith(f"optimiser/{number}/"):
+                _, _, index, key = name.split("/", 3)
+                state.setdefault(int(index), {})[key] = tensor
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return int(metadata["step"]), json.loads(metadata["controller"])

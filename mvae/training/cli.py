@@ -1,0 +1,147 @@
+"""``python -m mvae train RECIPE``: both stages of one run, and the files that the export reads.
+
+    python -m mvae train small --out runs/small --resume
+    torchrun --nproc-per-node 2 -m mvae train small --out runs/small
+
+``OUT/vae`` and ``OUT/seq2seq`` hold checkpoints, metrics and sheets; ``OUT`` itself the finished weights and configurations.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+
+from mvae.data.dataset import load_pictures
+from mvae.data.shards import write_atomic
+from mvae.errors import DataError
+from mvae.models.mvae import MVAE
+from mvae.models.seq2seq import build_seq2seq
+from mvae.training.checkpoint import save_tensors, unique_state
+from mvae.training.loop import process_group, train_stage
+from mvae.training.recipe import Recipe, load_recipe
+from mvae.training.seq2seq_stage import Seq2SeqTraining
+from mvae.training.text import save_tokenizer, train_tokenizer
+from mvae.training.vae_stage import VaeTraining
+from mvae.training.views import compute_views
+
+STAGES = ("vae", "seq2seq", "all")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    parser.add_argument("recipe", help="a recipe's name or the path of a recipe file")
+    parser.add_argument("--out", type=Path, help="run folder (default: runs/RECIPE)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run that the folder holds, if it holds one")
+    parser.add_argument("--stage", choices=STAGES, default="all", help="train one stage alone")
+    parser.add_argument("--data", type=Path, help="data set to use instead of the recipe's")
+
+
+def run(args: argparse.Namespace) -> dict:
+    """Train and return a summary. Raises :class:`DataError` for a bad recipe or data, :class:`TrainingError` for a bad run."""
+    recipe = load_recipe(args.recipe)
+    return train(recipe, args.out or Path("runs") / recipe.name, data=args.data, resume=args.resume, stage=args.stage)
+
+
+def train(
+    recipe: Recipe, out: Path, *, data: Path | None = None, resume: bool = False, stage: str = "all", progress: bool = True
+) -> dict:
+    """Train ``recipe`` below ``out``; the seq2seq needs the VAE's stage finished first. Returns seconds and steps by stage."""
+    rank, _ = process_group()
+    progress = progress and rank == 0
+    source = Path(data or recipe.data)
+    size = recipe.vae.config.image_size
+    pictures = load_pictures(source, size=size, split="train", progress=progress)
+    try:
+        unseen = load_pictures(source, size=size, split="unseen", progress=progress)
+    except DataError:
+        unseen = pictures  # a small folder of one's own may have no held-out part: the sheets then show what was learned
+    started, summary = time.monotonic(), {"recipe": recipe.name, "pictures": len(pictures), "out": str(out)}
+    try:
+        if stage in ("vae", "all"):
+            vae = train_stage(VaeTraining(recipe.vae, pictures, unseen), out / "vae", resume=resume, progress=progress).vae
+            if rank == 0:
+                write_atomic(out / "vae_config.json", json.dumps(recipe.vae.config.to_dict(), indent=1).encode())
+                save_tensors(
+                    out / "vae.safetensors", {n: t.float() for n, t in unique_state(vae).items() if t.is_floating_point()}
+                )
+            summary["vae_seconds"] = round(time.monotonic() - started, 1)
+        if dist.is_initialized():
+            dist.barrier()
+        if stage in ("seq2seq", "all"):
+            started = time.monotonic()
+            train_seq2seq(recipe, out, source, pictures, unseen, resume=resume, progress=progress, rank=rank)
+            summary["seq2seq_seconds"] = round(time.monotonic() - started, 1)
+        if rank == 0:
+            facts = {"recipe": recipe.to_dict(), "torch": torch.__version__, "data": data_facts(source), "summary": summary}
+            write_atomic(out / "run.json", json.dumps(facts, indent=1, default=str).encode())
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    return summary
+
+
+def data_facts(source: Path) -> dict:
+    """What the run was trained on, for the manifest: the data index's checksum, or the shard's."""
+    path = source if source.is_file() else source / "index.json"
+    return {"name": source.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None}
+
+
+def load_vae(out: Path, recipe: Recipe) -> MVAE:
+    """The finished VAE of a run. Raises :class:`DataError` where its stage has not been run."""
+    path = out / "vae.safetensors"
+    if not path.exists():
+        raise DataError(f"{path}: not found; train the VAE first (--stage vae)")
+    vae = MVAE(recipe.vae.config)
+    vae.load_state_dict(load_file(path), strict=False)
+    return vae.to(memory_format=torch.channels_last).eval()
+
+
+def train_seq2seq(recipe: Recipe, out: Path, source: Path, pictures, unseen, *, resume: bool, progress: bool, rank: int) -> None:
+    """Tokenizer, views and the seq2seq itself."""
+    folder = out / "seq2seq"
+    vae = load_vae(out, recipe)
+    path = out / "tokenizer.json"
+    encoder = b"".join(t.numpy().tobytes() for t in vae.encoder.state_dict().values())
+    facts = repr((len(pictures), recipe.seq2seq.views, data_facts(source)))
+    mark = hashlib.sha256(encoder + facts.encode()).hexdigest()[:16]
+    made = rank == 0
+    if dist.is_initialized() and not made:
+        dist.barrier()  # the first process makes tokenizer and views, the others read them
+    if made and not (resume and path.exists()):
+        save_tokenizer(train_tokenizer(pictures, recipe.seq2seq.config.vocabulary), path)
+    tokenizer = Tokenizer.from_file(str(path))
+    views = compute_views(
+        vae, pictures, recipe.seq2seq.views, recipe.seq2seq.schedule.seed, folder / "views.safetensors", mark, progress
+    )
+    if dist.is_initialized() and made:
+        dist.barrier()
+    training = Seq2SeqTraining(recipe.seq2seq, pictures, views, unseen, vae, tokenizer)
+    module = train_stage(training, folder, resume=resume, progress=progress)
+    if rank == 0:
+        write_atomic(out / "seq2seq_config.json", json.dumps(recipe.seq2seq.config.to_dict(), indent=1).encode())
+        save_tensors(out / "model.safetensors", {n: t.float() for n, t in unique_state(module.model).items()})
+
+
+def load_seq2seq(out: Path, recipe: Recipe):
+    """The finished seq2seq of a run."""
+    model = build_seq2seq(recipe.seq2seq.config)
+    model.load_state_dict(load_file(out / "model.safetensors"), strict=False)
+    return model.eval()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry for torchrun's ``-m mvae.training.cli``."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_arguments(parser)
+    print(json.dumps(run(parser.parse_args(arguments))), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Recipes: small Python files, each with one ``RECIPE``, that hold every decision of a training run."""
+
+import importlib.util
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mvae.config import Seq2SeqConfig, VaeConfig
+from mvae.errors import DataError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How one stage is optimised."""
+
+    steps: int
+    batch: int
+    """Pictures per step, over all processes."""
+    learning_rate: float
+    warmup: int = 200
+    """Steps of linear warm-up; a cosine down to ``floor`` follows."""
+    floor: float = 0.02
+    """Final learning rate as a share of the peak."""
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    """Largest gradient norm."""
+    ema: float = 0.999
+    optimiser: str = "adamw"
+    """``adamw``; or ``muon``: Muon for the hidden matrices, AdamW for the rest."""
+    checkpoint_minutes: float = 3.0
+    sheet_minutes: float = 5.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class VaeStage:
+    """Training of the VAE."""
+
+    config: VaeConfig
+    schedule: Schedule
+    rate_nats: float = 330.0
+    """KL per image that the controller holds, in nats; below what the tokens can carry."""
+    beta: float = 1e-4
+    """Initial weight of the KL (nats) against the distortion (a mean over pixels)."""
+    beta_gain: float = 0.002
+    """How fast the controller moves log β, per step, for a KL off by its whole target."""
+    noisy_share: float = 0.4
+    """Share of images whose decoder sees z ~ q(z|x) instead of the token's ẑ. Without them nothing but the KL would shape σ."""
+    freeze_encoder_from: float = 0.8
+    """Fraction of the run after which the encoder stands still and the decoder is fine-tuned on exact tokens alone."""
+    freeze_statistics_from: float = 0.9
+    """Fraction of the run after which the decoder's BatchNorm statistics stand still, as in use. Normalising by the batch hides rare
+    latents whose activations explode under the running statistics: bright specks in the picture, and no room for int8."""
+    gradient: float = 0.5
+    squared: float = 2.0
+
+
+@dataclass(frozen=True)
+class Seq2SeqStage:
+    """Training of the seq2seq on the tokens of the trained VAE."""
+
+    config: Seq2SeqConfig
+    schedule: Schedule
+    views: int = 3
+    """Augmented views of each picture that are tokenised beside the original."""
+    original_share: float = 0.6
+    """Share of draws that use the picture as it was drawn."""
+    posterior_share: float = 0.3
+    """Share of draws whose tokens are sampled from the posterior's cell masses instead of its mean's cells."""
+    drop_text: float = 0.1
+    """Share of captions replaced by the empty text, for classifier-free guidance."""
+    drop_style: float = 0.15
+    """Share of captions without a style word: the model then chooses the style itself."""
+    word_augmentation: float = 0.25
+    """Share of captions that are said in other words: a tag, or the label with a tag."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One run: both stages over one data set."""
+
+    name: str
+    data: str
+    vae: VaeStage
+    seq2seq: Seq2SeqStage
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+
+def load_recipe(name: str) -> Recipe:
+    """A recipe by name (a file in ``mvae/training/recipes``) or by path.
+
+    Raises :class:`DataError` where there is no such file or it defines no ``RECIPE``.
+    """
+    path = Path(name) if name.endswith(".py") else Path(__file__).parent / "recipes" / f"{name}.py"
+    if not path.is_file():
+        known = sorted(p.stem for p in (Path(__file__).parent / "recipes").glob("*.py") if p.stem != "__init__")
+        raise DataError(f"recipe {name!r}: no such file; expected one of {known} or the path of a Python file")
+    spec = importlib.util.spec_from_file_location(f"mvae_recipe_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    recipe = getattr(module, "RECIPE", None)
+    if not isinstance(recipe, Recipe):
+        raise DataError(f"{path}: RECIPE is {type(recipe).__name__}, expected mvae.training.recipe.Recipe")
+    return recipe

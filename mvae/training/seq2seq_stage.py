@@ -1,0 +1,139 @@
+"""The seq2seq's stage: cross-entropy of image tokens given captions, in nats per token."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import MarianMTModel
+
+from mvae.config import Seq2SeqConfig, caption
+from mvae.data.captions import reworded, with_article
+from mvae.data.dataset import Pictures
+from mvae.models.mvae import MVAE
+from mvae.models.quantile import cell_index, cells_to_tokens
+from mvae.models.seq2seq import TEXT_END, build_seq2seq
+from mvae.training.checkpoint import step_generator
+from mvae.training.recipe import Seq2SeqStage
+from mvae.training.sampling import sample_tokens
+from mvae.training.sheets import save_sheet
+from mvae.training.text import encode_texts
+from mvae.training.vae_stage import epoch_indices
+from mvae.training.views import Views
+
+SHEET_GUIDANCE, SHEET_TEMPERATURE = 2.0, 0.7
+
+
+class Seq2SeqModule(nn.Module):
+    """Marian behind the loop's one-argument call; the softmax runs over image tokens alone."""
+
+    def __init__(self, model: MarianMTModel, config: Seq2SeqConfig):
+        super().__init__()
+        self.model, self.config = model, config
+
+    def forward(self, batch: dict) -> Tensor:
+        """Cross-entropy of every token, [B, positions], nats."""
+        tokens = batch["tokens"]
+        start = torch.full_like(tokens[:, :1], self.config.start_token)
+        hidden = self.model.model(
+            input_ids=batch["ids"],
+            attention_mask=batch["mask"],
+            decoder_input_ids=torch.cat([start, tokens[:, :-1]], 1),
+            use_cache=False,
+        ).last_hidden_state
+        logits = F.linear(hidden, self.model.lm_head.weight[: self.config.codebook])
+        return F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none").view_as(tokens)
+
+
+class Seq2SeqTraining:
+    """See :class:`mvae.training.loop.Stage`."""
+
+    def __init__(self, recipe: Seq2SeqStage, pictures: Pictures, views: Views, unseen: Pictures, vae: MVAE, tokenizer: Tokenizer):
+        self.recipe, self.pictures, self.views, self.unseen = recipe, pictures, views, unseen
+        self.vae, self.tokenizer = vae.eval(), tokenizer
+        self.schedule, self.config = recipe.schedule, recipe.config
+        torch.manual_seed(recipe.schedule.seed)
+        self.module = Seq2SeqModule(build_seq2seq(recipe.config), recipe.config)
+        if not torch.cuda.is_available():
+            # On CPUs the backward pass of fused attention takes a third of the step at this size; plain products do not.
+            self.module.model.set_attn_implementation("eager")
+        self.controller: dict = {}
+        self.choices = [[v for v, text in enumerate(row) if v and text] for row in views.labels]
+
+    def settings(self) -> dict:
+        return {**asdict(self.recipe), "pictures": len(self.pictures)}
+
+    def before_step(self, module: nn.Module, step: int) -> None:
+        """Nothing changes within a run."""
+
+    def words(self, index: int, view: int, draw: list[float]) -> str:
+        """A caption for one view: the label or other words for it, with or without article and style word, or nothing."""
+        recipe, meta = self.recipe, self.pictures.meta[index]
+        if draw[0] < recipe.drop_text:
+            return ""
+        text = self.views.labels[index][view]
+        if draw[1] < recipe.word_augmentation and view == 0:
+            text = reworded(text, meta.get("tags", []), draw[2:4])
+        else:
+            text = with_article(text, draw[2])
+        return caption(text, None if draw[4] < recipe.drop_style else meta.get("style"))
+
+    def batch(self, step: int, rank: int, world: int) -> dict:
+        generator = step_generator(self.schedule.seed, step, rank)
+        indices = epoch_indices(len(self.pictures), self.schedule.batch, step, self.schedule.seed)[rank::world].tolist()
+        draws = torch.rand(len(indices), 8, generator=generator).tolist()
+        chosen, texts = [], []
+        for index, draw in zip(indices, draws, strict=True):
+            others = self.choices[index]
+            view = others[int(draw[6] * len(others))] if others and draw[5] >= self.recipe.original_share else 0
+            chosen.append(view)
+            texts.append(self.words(index, view, draw))
+        mean = self.views.mean[indices, chosen].float()
+        sampled = torch.tensor([draw[7] < self.recipe.posterior_share for draw in draws])[:, None, None, None]
+        noise = torch.randn(mean.shape, generator=generator) * self.views.deviation[indices, chosen].float()
+        cells = cell_index(torch.where(sampled, mean + noise, mean), self.vae.config.levels)
+        ids, mask = encode_texts(self.tokenizer, texts)
+        return {"tokens": cells_to_tokens(cells, self.vae.config.levels), "ids": ids, "mask": mask}
+
+    def loss(self, outputs: Tensor, batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
+        loss = outputs.float().mean()
+        return loss, {"nats_per_token": loss.item(), "nats_per_image": loss.item() * self.config.positions}
+
+    def interval_metrics(self) -> dict[str, float]:
+        return {}
+
+    def _nats(self, model: nn.Module, pictures: Pictures, count: int = 256) -> float:
+        """Cross-entropy of exact tokens given "STYLE label", nats per token, on evenly spaced pictures."""
+        device = next(model.parameters()).device
+        index = torch.linspace(0, len(pictures) - 1, min(count, len(pictures))).long().tolist()
+        self.vae.to(device)
+        tokens = self.vae.encode_tokens(pictures.batch(index, device))
+        ids, mask = encode_texts(self.tokenizer, [pictures.captions[i] for i in index])
+        return model({"tokens": tokens, "ids": ids.to(device), "mask": mask.to(device)}).float().mean().item()
+
+    def sheet(self, model: nn.Module, path: Path) -> None:
+        """Per column: the real drawing, the same through the tokens, two stickers of its caption. The last 8 are unseen."""
+        device = next(model.parameters()).device
+        self.vae.to(device)
+        parts = [(self.pictures, 40), (self.unseen, 8)]
+        rows: list[list[Tensor]] = [[], []]
+        texts = []
+        for pictures, count in parts:
+            index = torch.linspace(0, len(pictures) - 1, min(count, len(pictures))).long().tolist()
+            image = pictures.batch(index, device)
+            rows[0].append(image)
+            rows[1].append(self.vae.decode_tokens(self.vae.encode_tokens(image)))
+            texts += [pictures.captions[i] for i in index]
+        ids, mask = encode_texts(self.tokenizer, texts)
+        empty = torch.tensor([[TEXT_END]])
+        drawn = []
+        for seed in (0, 1):
+            tokens = sample_tokens(
+                model.model, self.config, ids, mask, empty, guidance=SHEET_GUIDANCE, temperature=SHEET_TEMPERATURE, seed=seed
+            )
+            drawn.append(self.vae.decode_tokens(tokens))
+        save_sheet(path, [torch.cat(rows[0]), torch.cat(rows[1]), *drawn], texts)
+        with open(path.parent / "sheets.csv", "a") as file:
+            file.write(f"{path.stem},{self._nats(model, self.pictures):.4f},{self._nats(model, self.unseen):.4f}\n")

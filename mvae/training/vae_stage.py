@@ -1,0 +1,112 @@
+"""The VAE's stage: edge-aware distortion under a rate constraint, on exact tokens toward the end."""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mvae.data.dataset import Pictures, augment
+from mvae.models.mvae import MVAE
+from mvae.objective import edge_aware_distortion, gaussian_kl, gaussian_log_likelihood
+from mvae.training.checkpoint import step_generator
+from mvae.training.recipe import VaeStage
+from mvae.training.sheets import psnr_on_white, save_sheet
+
+ACTIVE_VARIANCE = 0.01
+"""A latent unit is active if its posterior mean varies by more than this over the data (Burda et al. 2016)."""
+
+
+class VaeModule(nn.Module):
+    """MVAE behind the loop's one-argument call."""
+
+    def __init__(self, vae: MVAE):
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, batch: dict) -> dict[str, Tensor]:
+        return self.vae(batch["image"], batch["noisy"])
+
+
+def epoch_indices(count: int, batch: int, step: int, seed: int) -> Tensor:
+    """Indices of one step's pictures: every epoch is a permutation drawn from (seed, epoch), wrapping round at its end."""
+    start = step * batch
+    chosen = []
+    while len(chosen) < batch:
+        epoch, offset = divmod(start + len(chosen), count)
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7919 + epoch))
+        chosen += order[offset : offset + batch - len(chosen)].tolist()
+    return torch.tensor(chosen)
+
+
+class VaeTraining:
+    """See :class:`mvae.training.loop.Stage`. ``train`` are the pictures learned from, ``shown`` those on the sheets."""
+
+    def __init__(self, recipe: VaeStage, train: Pictures, shown: Pictures):
+        self.recipe, self.train, self.shown = recipe, train, shown
+        self.schedule = recipe.schedule
+        self.module = VaeModule(MVAE(recipe.config)).to(memory_format=torch.channels_last)
+        self.controller = {"log_beta": math.log(recipe.beta)}
+        self.used = torch.zeros(recipe.config.latent.codebook, dtype=torch.bool)
+        self.moments: list[Tensor] = []
+
+    def settings(self) -> dict:
+        return {**asdict(self.recipe), "pictures": len(self.train)}
+
+    def _frozen(self, step: int) -> bool:
+        return step >= round(self.recipe.freeze_encoder_from * self.schedule.steps)
+
+    def before_step(self, module: nn.Module, step: int) -> None:
+        # A frozen encoder keeps its tokens exactly as they are, BatchNorm statistics included: the seq2seq learns them.
+        if self._frozen(step):
+            module.vae.encoder.eval()
+            for parameter in module.vae.encoder.parameters():
+                parameter.requires_grad_(False)
+        if step >= round(self.recipe.freeze_statistics_from * self.schedule.steps):
+            module.vae.decoder.eval()
+
+    def batch(self, step: int, rank: int, world: int) -> dict:
+        generator = step_generator(self.schedule.seed, step, rank)
+        indices = epoch_indices(len(self.train), self.schedule.batch, step, self.schedule.seed)[rank::world]
+        image = augment(self.train.batch(indices), generator).contiguous(memory_format=torch.channels_last)
+        noisy = torch.rand(len(indices), generator=generator) < self.recipe.noisy_share
+        return {"image": image, "noisy": noisy & (not self._frozen(step))}
+
+    def loss(self, outputs: dict[str, Tensor], batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
+        x, seen = batch["image"], outputs["reconstruction"]
+        distortion = edge_aware_distortion(x, seen, squared=self.recipe.squared, gradient=self.recipe.gradient).mean()
+        rate = gaussian_kl(outputs["mean"], outputs["log_variance"]).mean()
+        frozen = self._frozen(step)
+        beta = math.exp(self.controller["log_beta"])
+        if not frozen:
+            # The paper's dynamic hyper-parameter (2.6), as a controller: β rises while the KL is above its target.
+            excess = rate.item() / self.recipe.rate_nats - 1
+            self.controller["log_beta"] += self.recipe.beta_gain * max(-1.0, min(1.0, excess))
+        with torch.no_grad():
+            variance = (x - seen).square().mean().clamp(min=1e-6)
+            likelihood = gaussian_log_likelihood(x, seen, variance).mean().item()
+            tokens = self.module.vae.tokens_from_mean(outputs["mean"])
+            self.used[tokens.flatten().cpu()] = True
+            self.moments.append(outputs["mean"].detach().flatten(1).cpu())
+            psnr = psnr_on_white(x, seen).mean().item()
+        metrics = {
+            "psnr": psnr, "kl_nats": rate.item(), "distortion": distortion.item(), "log_likelihood_nats": likelihood,
+            "negative_elbo_nats": rate.item() - likelihood, "beta": beta,
+        }
+        return distortion + (0 if frozen else beta) * rate, metrics
+
+    def interval_metrics(self) -> dict[str, float]:
+        means = torch.cat(self.moments)
+        self.moments = []
+        used, self.used = int(self.used.sum()), torch.zeros_like(self.used)
+        return {"active_units": int((means.var(0) > ACTIVE_VARIANCE).sum()), "codes_used": used, "mean_std": means.std().item()}
+
+    def sheet(self, model: nn.Module, path: Path) -> None:
+        """Never-seen drawings above their reconstruction from tokens."""
+        device = next(model.parameters()).device
+        image = self.shown.batch(range(0, len(self.shown), max(1, len(self.shown) // 48)), device)[:48]
+        seen = model.vae.decode_tokens(model.vae.encode_tokens(image))
+        save_sheet(path, [image, seen])
+        with open(path.parent / "sheets.csv", "a") as file:
+            file.write(f"{path.stem},{psnr_on_white(image, seen).mean().item():.3f}\n")
