@@ -10,6 +10,7 @@ import os
 import sys
 from importlib import import_module
 
+from mvae import __version__
 from mvae.errors import InputError, MvaeError
 
 VERBS = {
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Text-to-image VAEs small enough for a phone.",
         epilog="python -m mvae VERB --help says more about a verb.",
     )
+    parser.add_argument("--version", action="version", version=f"mvae {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
     asked = next((argument for argument in arguments if not argument.startswith("-")), None)
     module = None
@@ -50,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         result = module.run(args)
-        if getattr(args, "json", False):
+        if getattr(args, "json", False) and result is not None:
             print(json.dumps(result))
         sys.stdout.flush()
         return 0

@@ -1,6 +1,7 @@
 """``python -m mvae train small --out runs/small --resume`` (also under ``torchrun -m mvae train …``)"""
 
 import argparse
+import os
 from pathlib import Path
 
 
@@ -14,7 +15,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict | None:
-    """Returns what the training reports."""
+    """Returns what the training reports; of several processes under ``torchrun`` only the first does."""
     from mvae.training.cli import run as train
 
-    return train(args)
+    report = train(args)
+    return report if os.environ.get("RANK", "0") == "0" else None
