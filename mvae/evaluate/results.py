@@ -1,0 +1,309 @@
+"""``python -m mvae.evaluate.results``: writes the tables of README.md between its ``results`` marks from ``zoo/results/*.csv``.
+
+Names of result files: ``KIND-SUBJECT-MACHINE-DATE.csv``. Of several files that differ in the date alone, the newest counts. Needs
+neither torch nor numpy.
+"""
+
+import argparse
+import csv
+import io
+import os
+import platform
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mvae.errors import DataError, InputError, MvaeError
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+NOTHING = "No result has been recorded yet: `python -m mvae evaluate` and `python -m mvae bench` write to `zoo/results`."
+_NAME = re.compile(r"(?P<kind>[a-z]+)-(?P<subject>.+)-(?P<date>\d{4}-\d{2}-\d{2})\.csv")
+_MEASURES = ("measure", "concepts", "style", "value", "samples", "machine", "command")
+_STYLED = ("cga", "token_ceiling", "real_ceiling")
+
+
+def machine_slug() -> str:
+    """Short name of this machine's processor, for file names: ``amd-epyc-9b14``."""
+    name = ""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2]
+                break
+    except OSError:
+        pass  # not Linux
+    name = name or platform.processor() or platform.machine() or "unknown"
+    name = re.sub(r"\((r|tm)\)|processor|cpu|@.*$|\d+-core", " ", name.lower())
+    return re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:40] or "unknown"
+
+
+def result_path(folder: Path, kind: str, subject: str) -> Path:
+    """Where a result of today on this machine is written."""
+    return folder / f"{kind}-{subject}-{machine_slug()}-{datetime.now(UTC).date().isoformat()}.csv"
+
+
+def write_csv(path: Path, names: Iterable[str], rows: Iterable[dict]) -> Path:
+    """Write atomically, creating the folder. Raises :class:`InputError` where that is not possible."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(names), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(buffer.getvalue(), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); expected a writable folder") from None
+    return path
+
+
+def evaluation_rows(report: dict, command: str) -> list[dict]:
+    """One row a number of what ``evaluate`` reports: measure, which concepts, which style, value, how many samples."""
+    rows = []
+    for name, value in report.items():
+        concepts = "unseen" if "unseen" in name else "trained"
+        measure = name.replace("_unseen", "").replace("_seen", "")
+        drawings = report.get("drawings_unseen" if concepts == "unseen" else "drawings", report["samples"])
+        samples = report["samples"] if name.startswith(("cga", "frechet")) else drawings
+        if isinstance(value, dict):
+            values = [(style, share) for style, share in value.items()]
+            measure = measure.removesuffix("_by_style")
+        else:
+            values = [("all", value)]
+        for style, number in values:
+            shown = f"{number:.6g}" if isinstance(number, float) else number
+            rows.append(
+                {
+                    "measure": measure,
+                    "concepts": concepts,
+                    "style": style,
+                    "value": shown,
+                    "samples": samples if style == "all" else "",
+                    "machine": machine_slug(),
+                    "command": command,
+                }
+            )
+    return rows
+
+
+def write_evaluation(report: dict, command: str, folder: Path) -> Path:
+    """``evaluate-MODEL-MACHINE-DATE.csv``."""
+    return write_csv(result_path(folder, "evaluate", report["model"]), _MEASURES, evaluation_rows(report, command))
+
+
+def write_comparison(report: dict, command: str, folder: Path) -> Path:
+    """``compare-FIRST-vs-SECOND-MACHINE-DATE.csv``."""
+    row = report | {"machine": machine_slug(), "command": command}
+    return write_csv(result_path(folder, "compare", f"{report['first']}-vs-{report['second']}"), row, [row])
+
+
+def newest(folder: Path) -> dict[str, list[Path]]:
+    """Result files by kind, in the order of their names, without those that a later date replaces.
+
+    Raises :class:`DataError` for a file whose name is not of the form above.
+    """
+    latest: dict[tuple[str, str], tuple[str, Path]] = {}
+    for path in sorted(folder.glob("*.csv")):
+        name = _NAME.fullmatch(path.name)
+        if name is None:
+            raise DataError(f"{path}: expected a name of the form KIND-SUBJECT-MACHINE-DATE.csv")
+        latest[name["kind"], name["subject"]] = max(latest.get((name["kind"], name["subject"]), ("", path)), (name["date"], path))
+    kinds = defaultdict(list)
+    for (kind, _), (_, path) in sorted(latest.items()):
+        kinds[kind].append(path)
+    return dict(kinds)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def _provenance(paths: list[Path]) -> str:
+    """Which files, machine, date and commands a table comes from."""
+    parts = []
+    for path in paths:
+        rows = _read(path)
+        command = rows[0].get("command") if rows else None
+        parts.append(f"[{path.name}](zoo/results/{path.name})" + (f": `{command}`" if command else ""))
+    return "Measured by " + "; ".join(parts) + "."
+
+
+def _evaluations(paths: list[Path]) -> list[str]:
+    found = {}
+    for path in paths:
+        rows = _read(path)
+        numbers = {(row["measure"], row["concepts"], row["style"]): row["value"] for row in rows}
+        found[path] = numbers
+    if not found:
+        return []
+
+    def cell(numbers: dict, measure: str, concepts: str = "trained", style: str = "all", digits: int = 3) -> str:
+        value = numbers.get((measure, concepts, style))
+        return "–" if value in (None, "") else f"{float(value):.{digits}f}"
+
+    lines = [
+        "### What an independent judge recognises",
+        "",
+        "CGA: share of stickers of which a judge, trained on other drawing styles, names the requested concept first among all "
+        "concepts. "
+        "Its ceilings are its scores on real drawings: as they are (real), and after encode → tokens → decode (token).",
+        "",
+    ]
+    head = [
+        "model",
+        "CGA",
+        "CGA, top 5",
+        "token ceiling",
+        "real ceiling",
+        "token ceiling, unseen concepts",
+        "real ceiling, unseen concepts",
+        "Fréchet distance",
+        "stickers",
+    ]
+    rows = [
+        [
+            f"`{numbers['model', 'trained', 'all']}`",
+            cell(numbers, "cga"),
+            cell(numbers, "cga_5"),
+            cell(numbers, "token_ceiling"),
+            cell(numbers, "real_ceiling"),
+            cell(numbers, "token_ceiling", "unseen"),
+            cell(numbers, "real_ceiling", "unseen"),
+            cell(numbers, "frechet"),
+            numbers["samples", "trained", "all"],
+        ]
+        for numbers in found.values()
+    ]
+    lines += _table(head, rows)
+    styles = sorted({style for numbers in found.values() for (_, _, style) in numbers if style != "all"})
+    lines += ["", "By style: CGA / token ceiling / real ceiling.", ""]
+    rows = [
+        [
+            f"`{numbers['model', 'trained', 'all']}`",
+            *(" / ".join(cell(numbers, name, style=style, digits=2) for name in _STYLED) for style in styles),
+        ]
+        for numbers in found.values()
+    ]
+    lines += _table(["model", *styles], rows)
+    lines += [
+        "",
+        "### Reconstruction through the tokens",
+        "",
+        "PSNR in dB and SSIM on 8-bit RGB composited on white, mean over drawings, at the model's own size and at 64 px.",
+        "",
+    ]
+    head = [
+        "model",
+        "PSNR, trained",
+        "PSNR, unseen",
+        "SSIM, trained",
+        "SSIM, unseen",
+        "PSNR at 64 px, trained",
+        "PSNR at 64 px, unseen",
+    ]
+    rows = [
+        [
+            f"`{numbers['model', 'trained', 'all']}`",
+            cell(numbers, "psnr", digits=2),
+            cell(numbers, "psnr", "unseen", digits=2),
+            cell(numbers, "ssim"),
+            cell(numbers, "ssim", "unseen"),
+            cell(numbers, "psnr_64", digits=2),
+            cell(numbers, "psnr_64", "unseen", digits=2),
+        ]
+        for numbers in found.values()
+    ]
+    return [*lines, *_table(head, rows), "", _provenance(paths), ""]
+
+
+def _comparisons(paths: list[Path]) -> list[str]:
+    rows = [row for path in paths for row in _read(path)]
+    if not rows:
+        return []
+    lines = [
+        "### The same prompts and seeds, two models",
+        "",
+        "Difference of CGA in percentage points with its 95 % interval (paired bootstrap over prompts), and McNemar's exact p.",
+        "",
+    ]
+    body = [
+        [
+            f"`{row['first']}` − `{row['second']}`",
+            f"{float(row['cga_first']):.3f}",
+            f"{float(row['cga_second']):.3f}",
+            f"{100 * float(row['difference']):+.2f}",
+            f"{100 * float(row['low']):+.2f} … {100 * float(row['high']):+.2f}",
+            f"{float(row['mcnemar_p']):.3f}",
+            row["samples"],
+        ]
+        for row in rows
+    ]
+    return [*lines, *_table(["models", "CGA", "CGA", "points", "95 %", "p", "stickers"], body), "", _provenance(paths), ""]
+
+
+def _number(text: str) -> str:
+    """Whole numbers as they are, others to four significant digits."""
+    try:
+        return text if text.lstrip("-").isdigit() else f"{float(text):.4g}"
+    except ValueError:
+        return text
+
+
+def _plain(kind: str, paths: list[Path]) -> list[str]:
+    """A result of any other kind: its columns as they stand."""
+    rows = [row for path in paths for row in _read(path)]
+    if not rows:
+        return []
+    head = [name for name in rows[0] if name != "command"]
+    body = [[_number(row.get(name) or "–") for name in head] for row in rows]
+    return [f"### {kind.capitalize()}", "", *_table([name.replace("_", " ") for name in head], body), "", _provenance(paths), ""]
+
+
+def render(folder: Path) -> str:
+    """The block between the marks, without them: Markdown that depends on the files in ``folder`` alone."""
+    kinds = newest(folder)
+    lines = _evaluations(kinds.pop("evaluate", [])) + _comparisons(kinds.pop("compare", []))
+    for kind, paths in sorted(kinds.items()):
+        lines += _plain(kind, paths)
+    return "\n".join(lines).rstrip("\n") or NOTHING
+
+
+def replace_block(text: str, block: str) -> str:
+    """``text`` with what stands between the marks replaced. Raises :class:`DataError` unless each mark is there once."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise DataError(f"got {text.count(BEGIN)} {BEGIN} and {text.count(END)} {END}; expected one of each, in this order")
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n{block}\n{END}{rest.partition(END)[2]}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m mvae.evaluate.results", description=__doc__)
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--results", type=Path, default=ROOT / "zoo" / "results")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if the file is not up to date")
+    args = parser.parse_args(argv)
+    try:
+        text = args.readme.read_text(encoding="utf-8")
+        renewed = replace_block(text, render(args.results))
+    except (MvaeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if args.check:
+        return int(renewed != text)
+    if renewed != text:
+        args.readme.write_text(renewed, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Result files and the tables that README.md makes of them."""
+
+import pytest
+
+from mvae.errors import DataError, InputError
+from mvae.evaluate import results
+
+REPORT = {
+    "model": "small-int8",
+    "samples": 2000,
+    "seed": 0,
+    "cga": 0.25,
+    "cga_5": 0.5,
+    "cga_by_style": {"noto": 0.3, "twemoji": 0.2},
+    "token_ceiling": 0.4,
+    "token_ceiling_by_style": {"noto": 0.45, "twemoji": 0.35},
+    "drawings": 1900,
+    "real_ceiling": 0.5,
+    "real_ceiling_by_style": {"noto": 0.55, "twemoji": 0.45},
+    "token_ceiling_unseen": 0.125,
+    "drawings_unseen": 400,
+    "real_ceiling_unseen": 0.375,
+    "psnr_seen": 24.321,
+    "psnr_unseen": 23.456,
+    "ssim_seen": 0.8,
+    "ssim_unseen": 0.75,
+    "psnr_seen_64": 25.5,
+    "psnr_unseen_64": 24.75,
+    "frechet": 0.0625,
+}
+COMPARISON = {
+    "first": "small-int8",
+    "second": "small-fp32",
+    "samples": 2000,
+    "cga_first": 0.25,
+    "cga_second": 0.26,
+    "difference": -0.01,
+    "low": -0.02,
+    "high": 0.005,
+    "mcnemar_p": 0.25,
+}
+
+
+def test_the_readme_is_up_to_date():
+    assert results.main(["--check"]) == 0, "run: python -m mvae.evaluate.results"
+
+
+def test_without_results_the_block_says_so(tmp_path):
+    assert results.render(tmp_path) == results.NOTHING
+
+
+def test_every_number_of_an_evaluation_reaches_its_table(tmp_path):
+    results.write_evaluation(REPORT, "python -m mvae evaluate --model small-int8", tmp_path)
+    block = results.render(tmp_path)
+    assert "| `small-int8` | 0.250 | 0.500 | 0.400 | 0.500 | 0.125 | 0.375 | 0.062 | 2000 |" in block
+    assert "| `small-int8` | 0.30 / 0.45 / 0.55 | 0.20 / 0.35 / 0.45 |" in block
+    assert "| `small-int8` | 24.32 | 23.46 | 0.800 | 0.750 | 25.50 | 24.75 |" in block
+    assert "`python -m mvae evaluate --model small-int8`" in block
+
+
+def test_samples_belong_to_their_own_measure():
+    rows = {(row["measure"], row["concepts"], row["style"]): row["samples"] for row in results.evaluation_rows(REPORT, "")}
+    assert rows["cga", "trained", "all"] == 2000
+    assert rows["psnr", "trained", "all"] == 1900
+    assert rows["psnr", "unseen", "all"] == rows["token_ceiling", "unseen", "all"] == 400
+
+
+def test_comparisons_and_other_kinds_are_tables_too(tmp_path):
+    results.write_comparison(COMPARISON, "python -m mvae evaluate --compare small-fp32", tmp_path)
+    (tmp_path / "bench-small-cpu-2026-01-01.csv").write_text(
+        "name,bytes,total_ms_p50,command\nsmall-int8,7000000,41.23456,python -m mvae bench\n"
+    )
+    block = results.render(tmp_path)
+    assert "| `small-int8` − `small-fp32` | 0.250 | 0.260 | -1.00 | -2.00 … +0.50 | 0.250 | 2000 |" in block
+    assert "| small-int8 | 7000000 | 41.23 |" in block
+    assert "| name | bytes | total ms p50 |" in block
+
+
+def test_the_newest_of_one_subject_and_machine_counts(tmp_path):
+    for date, name in (("2026-01-02", "new"), ("2025-12-31", "old")):
+        (tmp_path / f"bench-small-cpu-{date}.csv").write_text(f"name\n{name}\n")
+    (tmp_path / "bench-small-other-2024-01-01.csv").write_text("name\nelsewhere\n")
+    block = results.render(tmp_path)
+    assert "| new |" in block
+    assert "| elsewhere |" in block
+    assert "| old |" not in block
+
+
+def test_a_file_that_is_no_result_is_an_error(tmp_path):
+    (tmp_path / "notes.csv").write_text("a\n1\n")
+    with pytest.raises(DataError, match="KIND-SUBJECT-MACHINE-DATE"):
+        results.render(tmp_path)
+
+
+def test_only_the_block_changes():
+    text = f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n"
+    renewed = results.replace_block(text, "new")
+    assert renewed == f"before\n{results.BEGIN}\nnew\n{results.END}\nafter\n"
+    assert results.replace_block(renewed, "new") == renewed
+
+
+@pytest.mark.parametrize(
+    "text", ["", f"{results.BEGIN}", f"{results.END} {results.BEGIN}", f"{results.BEGIN} {results.END} {results.BEGIN}"]
+)
+def test_a_file_without_the_marks_is_left_alone(text):
+    with pytest.raises(DataError, match="expected one of each"):
+        results.replace_block(text, "new")
+
+
+def test_results_go_into_a_folder_that_is_made_and_nowhere_else(tmp_path):
+    assert results.write_evaluation(REPORT, "", tmp_path / "a" / "b").parent == tmp_path / "a" / "b"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        results.write_evaluation(REPORT, "", tmp_path / "file" / "results")
+
+
+def test_machine_names_are_fit_for_file_names():
+    slug = results.machine_slug()
+    assert slug == slug.strip("-").lower()
+    assert slug.replace("-", "").isalnum()
