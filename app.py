@@ -1,7 +1,7 @@
 """python app.py: the mVAE app on http://127.0.0.1:7860, started in seconds; models load in the background.
 
 Environment: MVAE_HOST (address to listen on, default 127.0.0.1), GRADIO_SERVER_PORT (default: the first free port from 7860),
-MVAE_ZOO (folder of zoo entries, default zoo/models), MVAE_MCP=1 (also an MCP server; needs the ``mcp`` package).
+MVAE_ZOO (folder of zoo entries, default zoo/models), MVAE_MCP=1 (also an MCP server; needs ``gradio[mcp]``).
 """
 
 import os

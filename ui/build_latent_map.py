@@ -21,8 +21,8 @@ from mvae.data.shards import Sample, read_shard, write_atomic
 from mvae.errors import DataError, MvaeError
 from ui.latent_map import latents_of, pack_atlas, principal_plane
 
-THUMBNAIL = 32
-COLUMNS = 48
+THUMBNAIL = 44
+COLUMNS = 43
 
 
 def choose(folder: Path) -> list[Sample]:

@@ -32,6 +32,8 @@ class Card:
     """Milliseconds by stage; empty until the sticker is done."""
     notes: list[str] = field(default_factory=list)
     file_name: str = "sticker.png"
+    state: str = "ready"
+    """What it is doing before the first tokens appear."""
 
 
 def data_url(image: Image.Image) -> str:
@@ -68,7 +70,7 @@ def _render(card: Card) -> str:
             card.timings
         )
     else:
-        state = f"{card.share:.0%} of the tokens" if card.share else "ready" if card.image is None else ""
+        state = f"{card.share:.0%} of the tokens" if card.share else escape(card.state)
         speed = f'<div class="total"><span>{state}</span></div><div class="bar"></div>'
     return (
         f'<article class="card" data-model="{escape(card.name)}" data-done="{str(bool(card.timings)).lower()}">'

@@ -46,10 +46,11 @@ class GenerateTab:
             cards = self._cards(names, prompt, seed)
             if same_tokens:
                 self._check_one_latent(cards)
-            yield render_cards(cards), notice(), seed, *later
             options = {"style": style or None, "seed": seed, "guidance": guidance, "temperature": temperature}
             drawn: list[tuple[Card, tuple[int, ...]]] = []
             for card in cards:
+                card.state = "reading the prompt" if self.library.is_ready(card.name) else "loading the model"
+                yield render_cards(cards), notice(), seed, *later
                 model = self.library.get(card.name)
                 if same_tokens and drawn:
                     tokens = drawn[0][1]
@@ -105,7 +106,10 @@ class GenerateTab:
             raise OptionError("The seed is empty; expected a whole number from 0.")
         words = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:40] or "sticker"
         smallest_first = sorted(names, key=self.library.bytes)
-        return [Card(name, self.library.bytes(name), file_name=f"{words}-{name}-{seed}.png") for name in smallest_first]
+        return [
+            Card(name, self.library.bytes(name), file_name=f"{words}-{name}-{seed}.png", state="waiting")
+            for name in smallest_first
+        ]
 
     def _check_one_latent(self, cards: list[Card]) -> None:
         latents = {card.name: self.library.latent_id(card.name) for card in cards}

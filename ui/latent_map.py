@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from mvae.config import LatentConfig
 from mvae.errors import DataError, TokensError
+from ui.names import STYLE_NAMES
 
 FIELDS = (
     "tokens",
@@ -101,7 +102,7 @@ class LatentMap:
             {
                 "position": np.round(fields["position"], 4).tolist(),
                 "caption": self.captions,
-                "style": self.styles,
+                "style": [STYLE_NAMES.get(style, style) for style in self.styles],
                 "colour": fields["colour"].tolist(),
                 "thumbnail": int(fields["thumbnail"]),
                 "columns": int(fields["atlas_columns"]),

@@ -70,6 +70,10 @@ class Library:
                 self._models[name] = model
             return self._models[name]
 
+    def is_ready(self, name: str) -> bool:
+        """Whether :meth:`get` returns at once."""
+        return name in self._models
+
     def warm(self, names: list[str]) -> threading.Thread:
         """Start loading in the background; a model that cannot be loaded says so when it is asked for."""
 
