@@ -1,7 +1,7 @@
 """``python -m mvae.evaluate.results``: writes the tables of README.md between its ``results`` marks from ``zoo/results/*.csv``.
 
-Names of result files: ``KIND-SUBJECT-MACHINE-DATE.csv``. Of several files that differ in the date alone, the newest counts. Needs
-neither torch nor numpy.
+Names of result files: ``evaluate-MODEL-MACHINE-DATE.csv``, ``compare-FIRST-vs-SECOND-MACHINE-DATE.csv`` and
+``bench-MACHINE-DATE.csv``. Of several that differ in the date alone, the newest counts. Needs neither torch nor numpy.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import sys
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,24 +20,21 @@ from mvae.errors import DataError, InputError, MvaeError
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NOTHING = "No result has been recorded yet: `python -m mvae evaluate` and `python -m mvae bench` write to `zoo/results`."
-_NAME = re.compile(r"(?P<kind>[a-z]+)-(?P<subject>.+)-(?P<date>\d{4}-\d{2}-\d{2})\.csv")
+KINDS = ("evaluate", "compare", "bench")
+_NAME = re.compile(rf"(?P<kind>{'|'.join(KINDS)})-(?P<subject>.+)-(?P<date>\d{{4}}-\d{{2}}-\d{{2}})\.csv")
 _MEASURES = ("measure", "concepts", "style", "value", "samples", "machine", "command")
 _STYLED = ("cga", "token_ceiling", "real_ceiling")
 
 
 def machine_slug() -> str:
-    """Short name of this machine's processor, for file names: ``amd-epyc-9b14``."""
-    name = ""
+    """This machine's processor as a part of file names, as ``bench`` writes it: ``amd-epyc-9b14``."""
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2]
-                break
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        pass  # not Linux
-    name = name or platform.processor() or platform.machine() or "unknown"
-    name = re.sub(r"\((r|tm)\)|processor|cpu|@.*$|\d+-core", " ", name.lower())
-    return re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:40] or "unknown"
+        lines = []  # not Linux
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unknown"
 
 
 def result_path(folder: Path, kind: str, subject: str) -> Path:
@@ -111,12 +107,12 @@ def newest(folder: Path) -> dict[str, list[Path]]:
     for path in sorted(folder.glob("*.csv")):
         name = _NAME.fullmatch(path.name)
         if name is None:
-            raise DataError(f"{path}: expected a name of the form KIND-SUBJECT-MACHINE-DATE.csv")
+            raise DataError(f"{path}: expected the name {' or '.join(KINDS)}-…-YYYY-MM-DD.csv")
         latest[name["kind"], name["subject"]] = max(latest.get((name["kind"], name["subject"]), ("", path)), (name["date"], path))
-    kinds = defaultdict(list)
+    kinds: dict[str, list[Path]] = {kind: [] for kind in KINDS}
     for (kind, _), (_, path) in sorted(latest.items()):
         kinds[kind].append(path)
-    return dict(kinds)
+    return kinds
 
 
 def _read(path: Path) -> list[dict[str, str]]:
@@ -251,30 +247,40 @@ def _comparisons(paths: list[Path]) -> list[str]:
     return [*lines, *_table(["models", "CGA", "CGA", "points", "95 %", "p", "stickers"], body), "", _provenance(paths), ""]
 
 
-def _number(text: str) -> str:
-    """Whole numbers as they are, others to four significant digits."""
-    try:
-        return text if text.lstrip("-").isdigit() else f"{float(text):.4g}"
-    except ValueError:
-        return text
-
-
-def _plain(kind: str, paths: list[Path]) -> list[str]:
-    """A result of any other kind: its columns as they stand."""
-    rows = [row for path in paths for row in _read(path)]
-    if not rows:
-        return []
-    head = [name for name in rows[0] if name != "command"]
-    body = [[_number(row.get(name) or "–") for name in head] for row in rows]
-    return [f"### {kind.capitalize()}", "", *_table([name.replace("_", " ") for name in head], body), "", _provenance(paths), ""]
+def _latencies(paths: list[Path]) -> list[str]:
+    """``bench``: bytes and the median time of every stage, one table a machine."""
+    lines = []
+    for path in paths:
+        rows = _read(path)
+        if not rows:
+            continue
+        stages = [name.removesuffix("_p50") for name in rows[0] if name.endswith("_p50")]
+        head = [
+            "model",
+            "ONNX files, MB",
+            *(stage.removesuffix("_ms").replace("_", " ") + ", ms" for stage in stages),
+            "total, p95",
+        ]
+        body = [
+            [
+                f"`{row['model']}`",
+                f"{int(row['bytes']) / 1e6:.2f}",
+                *(f"{float(row[f'{stage}_p50']):.1f}" for stage in stages),
+                f"{float(row['total_ms_p95']):.1f}",
+            ]
+            for row in rows
+        ]
+        about = rows[0]
+        where = f"{about['cpu']}, {about['cores']} cores, threads: {about['threads']}, ONNX Runtime {about['onnxruntime']}"
+        text = f"Medians over {about['repeat']} prompts on {where}, load average {about['load_average']}. Total: prompt → PNG."
+        lines += ["### Latency and size", "", text, "", *_table(head, body), "", _provenance([path]), ""]
+    return lines
 
 
 def render(folder: Path) -> str:
     """The block between the marks, without them: Markdown that depends on the files in ``folder`` alone."""
     kinds = newest(folder)
-    lines = _evaluations(kinds.pop("evaluate", [])) + _comparisons(kinds.pop("compare", []))
-    for kind, paths in sorted(kinds.items()):
-        lines += _plain(kind, paths)
+    lines = _evaluations(kinds["evaluate"]) + _comparisons(kinds["compare"]) + _latencies(kinds["bench"])
     return "\n".join(lines).rstrip("\n") or NOTHING
 
 

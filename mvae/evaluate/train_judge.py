@@ -250,7 +250,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=JUDGE_PATH.parent, help="folder of judge.safetensors")
     parser.add_argument("--leave-out", nargs="+", default=[], metavar="STYLE", help="judge styles not trained on but reported")
     parser.add_argument("--views", type=int, default=3, help="augmented views of each drawing")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rate", type=float, default=2e-3, help="relative to the size of each tensor")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)

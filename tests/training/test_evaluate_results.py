@@ -1,7 +1,10 @@
 """Result files and the tables that README.md makes of them."""
 
+import datetime
+
 import pytest
 
+from mvae import bench
 from mvae.errors import DataError, InputError
 from mvae.evaluate import results
 
@@ -65,30 +68,43 @@ def test_samples_belong_to_their_own_measure():
     assert rows["psnr", "unseen", "all"] == rows["token_ceiling", "unseen", "all"] == 400
 
 
-def test_comparisons_and_other_kinds_are_tables_too(tmp_path):
+def test_a_comparison_is_a_table(tmp_path):
     results.write_comparison(COMPARISON, "python -m mvae evaluate --compare small-fp32", tmp_path)
-    (tmp_path / "bench-small-cpu-2026-01-01.csv").write_text(
-        "name,bytes,total_ms_p50,command\nsmall-int8,7000000,41.23456,python -m mvae bench\n"
-    )
+    row = "| `small-int8` − `small-fp32` | 0.250 | 0.260 | -1.00 | -2.00 … +0.50 | 0.250 | 2000 |"
+    assert row in results.render(tmp_path)
+
+
+def bench_file(folder, name, total=41.23):
+    times = {"text_ms": 1.25, "tokens_ms": 30.5, "encode_ms": 4.0, "decode_ms": 5.5, "total_ms": total}
+    model = {"name": name, "bytes": 7_000_000, **{stage: {"p50": time, "p95": 2 * time} for stage, time in times.items()}}
+    found = {"models": [model], "machine": bench.machine(1) | {"cpu": "Some CPU"}, "repeat": 20}
+    date = datetime.date(2026, 1, 1)
+    path = folder / bench.result_name("Some CPU", date)
+    path.write_text(bench.to_csv(found, date, "python -m mvae bench"))
+    return path
+
+
+def test_what_bench_writes_is_a_table(tmp_path):
+    bench_file(tmp_path, "small-int8")
     block = results.render(tmp_path)
-    assert "| `small-int8` − `small-fp32` | 0.250 | 0.260 | -1.00 | -2.00 … +0.50 | 0.250 | 2000 |" in block
-    assert "| small-int8 | 7000000 | 41.23 |" in block
-    assert "| name | bytes | total ms p50 |" in block
+    assert "| model | ONNX files, MB | text, ms | tokens, ms | encode, ms | decode, ms | total, ms | total, p95 |" in block
+    assert "| `small-int8` | 7.00 | 1.2 | 30.5 | 4.0 | 5.5 | 41.2 | 82.5 |" in block
+    assert "on Some CPU" in block
 
 
 def test_the_newest_of_one_subject_and_machine_counts(tmp_path):
     for date, name in (("2026-01-02", "new"), ("2025-12-31", "old")):
-        (tmp_path / f"bench-small-cpu-{date}.csv").write_text(f"name\n{name}\n")
-    (tmp_path / "bench-small-other-2024-01-01.csv").write_text("name\nelsewhere\n")
+        bench_file(tmp_path, name).rename(tmp_path / f"bench-cpu-{date}.csv")
+    bench_file(tmp_path, "elsewhere").rename(tmp_path / "bench-other-2024-01-01.csv")
     block = results.render(tmp_path)
-    assert "| new |" in block
-    assert "| elsewhere |" in block
-    assert "| old |" not in block
+    assert "| `new` |" in block
+    assert "| `elsewhere` |" in block
+    assert "`old`" not in block
 
 
 def test_a_file_that_is_no_result_is_an_error(tmp_path):
     (tmp_path / "notes.csv").write_text("a\n1\n")
-    with pytest.raises(DataError, match="KIND-SUBJECT-MACHINE-DATE"):
+    with pytest.raises(DataError, match="evaluate or compare or bench"):
         results.render(tmp_path)
 
 
