@@ -5,18 +5,20 @@ MVAE_ZOO (folder of zoo entries, default zoo/models), MVAE_MCP=1 (also an MCP se
 """
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read while gradio is imported
 
 import gradio as gr
 
+from mvae.errors import MvaeError
 from ui.about import build_about
 from ui.api import build_api
 from ui.generate import GenerateTab
 from ui.latent_map import LatentMap
 from ui.library import Library
-from ui.theme import head, html, masthead, style_sheet, theme
+from ui.theme import ASSETS, head, html, masthead, style_sheet, theme
 
 RESULTS = Path(__file__).resolve().parent / "zoo" / "results"
 QUEUE_LENGTH = 32
@@ -37,8 +39,6 @@ def build(library: Library, latent_map: LatentMap | None) -> gr.Blocks:
 
 def read_map(library: Library) -> LatentMap | None:
     """The map of the latent that the page opens with, if one is there; the tab does without it otherwise."""
-    if not library.names:
-        return None
     latent_id = library.latent_id(library.default_names[0])
     path = RESULTS / f"latent_map-{latent_id}.npz"
     return LatentMap(path) if path.is_file() else None
@@ -46,8 +46,11 @@ def read_map(library: Library) -> LatentMap | None:
 
 def main() -> None:
     folder = os.environ.get("MVAE_ZOO")
-    library = Library(Path(folder) if folder else None)
-    latent_map = read_map(library)
+    try:
+        library = Library(Path(folder) if folder else None)
+        latent_map = read_map(library)
+    except MvaeError as error:
+        sys.exit(str(error))
     app = build(library, latent_map)
     library.warm(library.default_names)
     app.launch(
@@ -56,6 +59,7 @@ def main() -> None:
         theme=theme(),
         css=style_sheet(),
         head=head(),
+        favicon_path=ASSETS / "favicon.png",
         footer_links=["api"],
         ssr_mode=False,
         share=False,

@@ -72,13 +72,12 @@ def build_api(library: Library) -> None:
             if not 1 <= repeats <= max(REPEATS):
                 raise OptionError(f"repeats is {repeats}; expected 1 to {max(REPEATS)}")
             ready = library.get(model)
-            runs: dict[str, list[float]] = {}
+            speed = Speed(model, library.bytes(model))
             for turn in range(repeats):
-                for stage, value in ready.generate(prompt, seed=turn).timings.items():
-                    runs.setdefault(stage, []).append(value)
-            speed = Speed(model, library.bytes(model), runs)
+                speed.add(ready.generate(prompt, seed=turn).timings)
         times = {
-            f"{stage}_ms": {"p50": speed.percentile(stage, 50), "p95": speed.percentile(stage, 95)} for stage in (*runs, "total")
+            f"{stage}_ms": {"p50": speed.percentile(stage, 50), "p95": speed.percentile(stage, 95)}
+            for stage in (*speed.runs, "total")
         }
         return {"name": model, "bytes": speed.bytes, **times}
 
@@ -90,12 +89,12 @@ def build_api(library: Library) -> None:
         """
         return [{"name": name, "bytes": library.bytes(name)} for name in library.names]
 
-    first = library.default_names[0] if library.names else ""
+    first = library.default_names[0]
     recommended = library.recommended()
     with gr.Group(visible=False):
         prompt = gr.Textbox(label="prompt", max_length=PROMPT_MAX_CHARACTERS)
         style = gr.Dropdown(["", *STYLES], value="", label="style")
-        model = gr.Dropdown(library.names, value=first or None, label="model")
+        model = gr.Dropdown(library.names, value=first, label="model")
         seed = gr.Number(0, label="seed", precision=0)
         guidance = gr.Number(recommended["guidance"], label="guidance")
         temperature = gr.Number(recommended["temperature"], label="temperature")

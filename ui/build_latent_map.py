@@ -18,8 +18,10 @@ from tqdm import tqdm
 import mvae
 from mvae.config import STYLES
 from mvae.data.shards import Sample, read_shard, write_atomic
+from mvae.engine.entry import split_name
 from mvae.errors import DataError, MvaeError
 from ui.latent_map import latents_of, pack_atlas, principal_plane
+from zoo import fetch, manifest
 
 THUMBNAIL = 44
 COLUMNS = 43
@@ -52,8 +54,8 @@ def mean_colour(image: Image.Image) -> tuple[int, int, int]:
     return tuple(int(value) for value in (rgba[..., :3] * weight).sum(axis=(0, 1)) / max(weight.sum(), 1.0))
 
 
-def build(model, samples: list[Sample], name: str) -> dict[str, np.ndarray]:
-    """Every array of the map."""
+def build(model: mvae.Model, samples: list[Sample], vae_sha256: str) -> dict[str, np.ndarray]:
+    """Every array of the map; ``vae_sha256`` says which weights the tokens belong to."""
     images = [Image.open(io.BytesIO(sample.image)).convert("RGBA") for sample in samples]
     tokens = np.array([model.encode(image) for image in tqdm(images, desc="encode", unit="img")])
     latents = latents_of(tokens, model.latent)
@@ -71,7 +73,8 @@ def build(model, samples: list[Sample], name: str) -> dict[str, np.ndarray]:
         "thumbnail": np.array(THUMBNAIL),
         "atlas_columns": np.array(COLUMNS),
         "latent_id": np.array(model.latent.latent_id),
-        "model": np.array(name),
+        "model": np.array(model.name),
+        "vae_sha256": np.array(vae_sha256),
     }
 
 
@@ -79,10 +82,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ui.build_latent_map", description=__doc__.split("\n\n")[1])
     parser.add_argument("--model", default="small-fp32", help="whose encoder gives the tokens")
     parser.add_argument("--data", type=Path, default=Path("data/emoji"), help="folder of train-STYLE-NNNNN.tar shards")
+    parser.add_argument("--zoo", type=Path, help="folder of zoo entries; default: zoo/models")
     parser.add_argument("--out", type=Path, help="default: zoo/results/latent_map-LATENT_ID.npz")
     options = parser.parse_args(arguments)
     try:
-        arrays = build(mvae.load(options.model, threads=1), choose(options.data), options.model)
+        entry = fetch.locate(split_name(options.model)[0], options.zoo)
+        digest = manifest.read(entry).record("vae.safetensors").sha256
+        arrays = build(mvae.load(options.model, threads=1, folder=options.zoo), choose(options.data), digest)
     except MvaeError as error:
         print(error, file=sys.stderr)
         return 2

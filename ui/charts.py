@@ -1,11 +1,12 @@
 """The speed panel: stacked bars of the stages, bars of the bytes, and the figures behind them. Plain HTML flows on a phone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
 
-from ui.cards import STAGES, stage_bar
+from mvae.bench import machine
+from ui.cards import STAGES, Card, stage_bar
 from ui.names import megabytes, model_title
 
 
@@ -15,8 +16,20 @@ class Speed:
 
     name: str
     bytes: int
-    runs: dict[str, list[float]]
+    runs: dict[str, list[float]] = field(default_factory=dict)
     """Milliseconds by stage, one per repeat."""
+
+    @classmethod
+    def of(cls, card: Card) -> "Speed":
+        """The one run that a card shows."""
+        speed = cls(card.name, card.bytes)
+        speed.add(card.timings)
+        return speed
+
+    def add(self, timings: dict[str, float]) -> None:
+        """One more run."""
+        for stage, value in timings.items():
+            self.runs.setdefault(stage, []).append(value)
 
     def percentile(self, stage: str, share: float) -> float:
         """Percentile ``share`` (0 … 100) of one stage in milliseconds, or of the whole when ``stage`` is ``"total"``."""
@@ -30,6 +43,15 @@ class Speed:
 
 def empty_speed() -> str:
     return '<div class="hint">Make a sticker to see where the time goes.</div>'
+
+
+def crowd_warning() -> str:
+    """A line when other programs keep the processor busy, since every time measured then is too long."""
+    here = machine(threads=1)
+    load, cores = here["load_average"], here["cores"]
+    if load is None or load <= cores:
+        return ""
+    return f"Other programs keep this machine busy (load {load} on {cores} cores): an idle one is faster."
 
 
 def render_speed(speeds: list[Speed], progress: str = "") -> str:

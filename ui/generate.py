@@ -8,10 +8,11 @@ from html import escape
 
 import gradio as gr
 
+from mvae.bench import machine
 from mvae.config import PROMPT_MAX_CHARACTERS, TEXT_MAX_TOKENS
 from mvae.errors import MvaeError, OptionError, PromptError
 from ui.cards import Card, data_url, render_cards
-from ui.charts import Speed, empty_speed, render_speed
+from ui.charts import Speed, crowd_warning, empty_speed, render_speed
 from ui.compare import comparison
 from ui.latent_map import LatentMap
 from ui.library import Library
@@ -70,25 +71,26 @@ class GenerateTab:
                     card.notes += comparison(card, tokens, *drawn[0])
                 drawn.append((card, tokens))
                 yield render_cards(cards), notice(), seed, *later
-            speeds = [Speed(card.name, card.bytes, {stage: [value] for stage, value in card.timings.items()}) for card in cards]
+            speeds = [Speed.of(card) for card in cards]
             yield render_cards(cards), notice(), seed, render_speed(speeds), self._render_grids(drawn), self._render_map(drawn)
         except MvaeError as error:
             yield gr.skip(), notice(explain(error, prompt or "")), seed, *later
 
     def measure_columns(self, prompt, style, names, repeats, guidance, temperature) -> Iterator[tuple]:
-        """Run every chosen model ``repeats`` times, one after the other; yields (speed, notice) while it goes."""
-        measured: list[Speed] = []
+        """Run the chosen models ``repeats`` times, taking turns, so that whatever else the machine does falls on all alike.
+
+        Yields (speed, notice) after every round.
+        """
         try:
-            for card in self._cards(names, prompt, 0):
-                model = self.library.get(card.name)
-                runs: dict[str, list[float]] = {}
-                for turn in range(int(repeats)):
-                    sticker = model.generate(prompt, style=style or None, seed=turn, guidance=guidance, temperature=temperature)
-                    for stage, value in sticker.timings.items():
-                        runs.setdefault(stage, []).append(value)
-                    yield render_speed(measured, f"{model_title(card.name)}: run {turn + 1} of {repeats}"), notice()
-                measured.append(Speed(card.name, card.bytes, runs))
-            yield render_speed(measured), notice()
+            cards = self._cards(names, prompt, 0)
+            speeds = [Speed(card.name, card.bytes) for card in cards]
+            for turn in range(int(repeats)):
+                for speed in speeds:
+                    model = self.library.get(speed.name)
+                    options = {"style": style or None, "seed": turn, "guidance": guidance, "temperature": temperature}
+                    speed.add(model.generate(prompt, **options).timings)
+                yield render_speed(speeds, f"Run {turn + 1} of {repeats}"), notice()
+            yield render_speed(speeds, crowd_warning()), notice()
         except MvaeError as error:
             yield gr.skip(), notice(explain(error, prompt or ""))
 
@@ -219,7 +221,8 @@ class GenerateTab:
         return style, names, same_tokens, new_seed, seed, guidance, temperature
 
     def _speed_panel(self):
-        html('<h2>Speed and size</h2><p class="sub">Measured on this machine, one CPU thread, one model at a time.</p>')
+        cpu = escape(machine(threads=1)["cpu"])
+        html(f'<h2>Speed and size</h2><p class="sub">Measured on this machine ({cpu}), one thread, one model at a time.</p>')
         with gr.Row(elem_id="measure-row"):
             measure = gr.Button("Measure latency", scale=0, elem_id="measure")
             counts = [(f"{count}×", count) for count in REPEATS]

@@ -32,6 +32,7 @@ FIELDS = (
     "atlas_columns",
     "latent_id",
     "model",
+    "vae_sha256",
 )
 
 
@@ -72,6 +73,8 @@ class LatentMap:
         self.captions = [str(caption) for caption in fields["caption"]]
         self.styles = [str(style) for style in fields["style"]]
         self.latents = latents_of(self.tokens, self.latent)
+        self.model, self.vae_sha256 = str(fields["model"]), str(fields["vae_sha256"])
+        """Whose encoder gave the tokens, and the digest of its entry's ``vae.safetensors``: retrained weights need a new map."""
         self._fields = fields
 
     def __len__(self) -> int:

@@ -17,9 +17,14 @@ class Library:
     """Every model of a zoo; each is loaded once, at its first use or by :meth:`warm`."""
 
     def __init__(self, folder: Path | None = None, threads: int = 1):
-        """``folder``: one entry or a folder of entries; without it the committed zoo. Reads manifests, no weights."""
+        """``folder``: one entry or a folder of entries; without it the committed zoo. Reads manifests, no weights.
+
+        Raises :class:`UnknownModelError` when there is no model, :class:`IntegrityError` for a malformed manifest.
+        """
         self._folder, self._threads = folder, threads
         sizes = mvae.available(folder)
+        if not sizes:
+            raise UnknownModelError(f"no model in {folder or 'zoo/models'}; expected a folder of zoo entries")
         self._sizes = {name: sizes[name] for name in sorted(sizes, key=lambda name: (sizes[name], name))}
         self._models: dict[str, mvae.Model] = {}
         self._locks = {name: threading.Lock() for name in self._sizes}
@@ -32,17 +37,14 @@ class Library:
     @property
     def default_names(self) -> list[str]:
         """What a first visitor sees: the default model beside the reference of the same size."""
-        if not self._sizes:
-            return []
         first = DEFAULT_MODEL if DEFAULT_MODEL in self._sizes else self.names[0]
-        reference = first.rpartition("-")[0] + "-fp32"
+        reference = split_name(first)[0] + "-fp32"
         return [first, reference] if reference in self._sizes and reference != first else [first]
 
     def bytes(self, name: str) -> int:
         """Bytes of the ONNX files that the model loads. Raises :class:`UnknownModelError`."""
         if name not in self._sizes:
-            there = ", ".join(self.names) or "none: the zoo is empty"
-            raise UnknownModelError(f"no model {name!r:.60}; there is {there}")
+            raise UnknownModelError(f"no model {name!r:.60}; there is {', '.join(self.names)}")
         return self._sizes[name]
 
     def latent_id(self, name: str) -> str:
@@ -52,13 +54,12 @@ class Library:
     def recommended(self) -> dict[str, float]:
         """``guidance`` and ``temperature`` that the model which opens with the page recommends, else the engine's defaults."""
         usual = mvae.Options()
-        options = {"guidance": usual.guidance, "temperature": usual.temperature}
-        if self._sizes:
-            path = self._entry(self.default_names[0])
-            values = json.loads(manifest.read_verified(path, manifest.read(path), "generation_config.json"))
-            for option, key in (("guidance", "guidance_scale"), ("temperature", "temperature")):
-                options[option] = float(values.get(key) or options[option])
-        return options
+        path = self._entry(self.default_names[0])
+        values = json.loads(manifest.read_verified(path, manifest.read(path), "generation_config.json"))
+        return {
+            "guidance": float(values.get("guidance_scale") or usual.guidance),
+            "temperature": float(values.get("temperature") or usual.temperature),
+        }
 
     def get(self, name: str) -> "mvae.Model":
         """The loaded model. Raises :class:`UnknownModelError`, or :class:`ZooError` when its files cannot be used."""

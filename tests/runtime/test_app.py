@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mvae.config import PROMPT_MAX_CHARACTERS, LatentConfig
+from mvae.engine.entry import split_name
 from mvae.errors import DataError, OptionError, PromptError, TokensError
 from ui.cards import Card, render_cards
 from ui.charts import Speed, render_speed
@@ -15,7 +17,9 @@ from ui.compare import comparison, psnr_on_white
 from ui.latent_map import FIELDS, LatentMap, latents_of, pack_atlas, principal_plane
 from ui.messages import explain, notice
 from ui.token_grid import render_grids
+from zoo import fetch, manifest
 
+ROOT = Path(__file__).resolve().parents[2]
 LATENT = LatentConfig()
 
 
@@ -40,6 +44,7 @@ def latent_map(tmp_path_factory):
         "atlas_columns": np.array(7),
         "latent_id": np.array(LATENT.latent_id),
         "model": np.array("tiny-fp32"),
+        "vae_sha256": np.array("0" * 64),
     }
     assert set(fields) == set(FIELDS)
     path = tmp_path_factory.mktemp("map") / "latent_map-0.npz"
@@ -90,6 +95,16 @@ def test_map_refuses_other_files_and_tokens(latent_map, tmp_path):
     (tmp_path / "text.npz").write_text("no archive")
     with pytest.raises(DataError):
         LatentMap(tmp_path / "text.npz")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "zoo" / "results").glob("latent_map-*.npz")), ids=lambda path: path.name)
+def test_committed_map_was_made_with_the_committed_weights(path):
+    stored = LatentMap(path)
+    entry = manifest.read(fetch.locate(split_name(stored.model)[0]))
+    assert path.name == f"latent_map-{entry.latent_id}.npz"
+    assert stored.latent.latent_id == entry.latent_id
+    assert stored.vae_sha256 == entry.record("vae.safetensors").sha256
+    assert path.stat().st_size < 1_500_000
 
 
 def test_psnr_closed_form():

@@ -174,6 +174,23 @@ def test_same_tokens_are_the_same_in_every_column(page, address):
     assert page.locator("#tokens-map .other").count() == 0
 
 
+def test_pointing_at_the_map_names_a_drawing(page, address):
+    open_app(page, address)
+    map_canvas = page.locator("mvae-map canvas")
+    if page.locator("#map-panel").count() == 0:
+        pytest.skip("no map of this zoo's latent")
+    expect(map_canvas).to_be_visible(timeout=PATIENCE_MS)
+    make(page, "a red apple", page.locator("#model-choice label.selected").count())
+    expect(page.locator("#map .hit")).not_to_have_count(0, timeout=PATIENCE_MS)
+    map_canvas.scroll_into_view_if_needed()
+    box = map_canvas.bounding_box()
+    for share in (0.5, 0.45, 0.55, 0.4, 0.6):  # the middle of the map is crowded
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+        if page.locator("#tip.on .thumb").count():
+            break
+    expect(page.locator("#tip.on")).to_contain_text(re.compile("Noto|Twemoji|Fluent"))
+
+
 def test_client_draws_decodes_and_lists(address):
     client = Client(address, verbose=False)
     names = [model["name"] for model in client.predict(api_name="/models")]
