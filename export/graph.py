@@ -39,7 +39,7 @@ class Graph:
             if not np.array_equal(self.value(name), value):
                 raise ExportError(f"graph {self.proto.name!r}: two different constants want the name {name!r}")
             return name
-        tensor = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        tensor = numpy_helper.from_array(np.asarray(value, order="C"), name)
         self.proto.initializer.append(tensor)
         self.tensors[name] = tensor
         return name

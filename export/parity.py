@@ -62,7 +62,7 @@ LIMITS: dict[str, dict[str, float]] = {
     "fp16": {"hidden_error": 5e-3, "logits_error": 5e-3, "mean_error": 1e-2, "likeliest_token_share": 0.95,
              "image_token_share": 0.9, "cell_share": 0.97, "decoded_psnr": 48},
     "int8": {"hidden_error": 0.1, "logits_error": 0.15, "mean_error": 0.15, "likeliest_token_share": 0.6,
-             "image_token_share": 0.5, "cell_share": 0.85, "decoded_psnr": 30},
+             "image_token_share": 0.5, "cell_share": 0.85, "decoded_psnr": 27},
 }
 """Largest errors, smallest shares and decibels, by level."""
 
@@ -104,7 +104,7 @@ def measure(level: Level, source: Source, inputs: Arrays, reference: Reference) 
         log_variance_max=_largest(encoded["log_variance"], reference.log_variance),
         image_token_share=float((encoded["tokens"] == reference.image_tokens).mean()),
         cell_share=float((digits[0] == digits[1]).mean()),
-        decoded_psnr=_psnr(_on_white(decoded), _on_white(reference.decoded)),
+        decoded_psnr=_psnr(on_white(decoded), on_white(reference.decoded)),
         decoded_share=float((decoded == reference.decoded).mean()),
     )
 
@@ -133,7 +133,8 @@ def _digits(tokens: np.ndarray, levels: int, coordinates: int) -> np.ndarray:
     return tokens[..., None] // levels ** np.arange(coordinates) % levels
 
 
-def _on_white(image: np.ndarray) -> np.ndarray:
+def on_white(image: np.ndarray) -> np.ndarray:
+    """uint8 [..., 4], straight alpha → 8-bit RGB values [..., 3] composited on white, as float."""
     alpha = image[..., 3:] / 255
     return np.round(image[..., :3] * alpha + 255 * (1 - alpha))
 

@@ -18,17 +18,18 @@ from optimum.onnxruntime.configuration import CalibrationConfig, QuantizationCon
 from transformers import PretrainedConfig
 
 from export.graph import CONTRIB, Graph
+from export.ranges import Distance, Ranges, tighten
 from mvae.errors import ExportError
 
 STATIC_OPERATORS = ("Conv", "Add", "Relu", "Resize", "DepthToSpace")
 """What runs in int8 between the first and the last convolution; pixel arithmetic before and after stays float32."""
 
-Ranges = dict[str, tuple[float, float]]
-"""Smallest and largest calibration value of each activation, by name."""
+TIGHTENED_ON = 8
+"""Calibration inputs, spread over all of them, that decide how far ranges are tightened."""
 
 
-def calibrate(reference: Path, batches: list[dict[str, np.ndarray]], work: Path) -> Ranges:
-    """Activation ranges of a VAE graph over ``batches``, a list of inputs *without* batch axis.
+def calibrate(reference: Path, batches: list[dict[str, np.ndarray]], work: Path, distance: Distance) -> Ranges:
+    """Activation ranges of a VAE graph over ``batches``, a list of inputs *without* batch axis, tightened by ``distance``.
 
     ``work`` is a scratch folder. Raises :class:`ExportError` where there is nothing to calibrate with.
     """
@@ -41,7 +42,8 @@ def calibrate(reference: Path, batches: list[dict[str, np.ndarray]], work: Path)
     with _quiet():
         data = quantizer.fit(batches, settings, onnx_augmented_model_name=str(work / "augmented.onnx"),
                              operators_to_quantize=list(STATIC_OPERATORS))
-    return {name: tuple(float(np.asarray(edge).reshape(())) for edge in tensor.range_value) for name, tensor in data.items()}
+    widest = {name: tuple(float(np.asarray(edge).reshape(())) for edge in tensor.range_value) for name, tensor in data.items()}
+    return tighten(prepared, widest, batches[:: max(1, len(batches) // TIGHTENED_ON)][:TIGHTENED_ON], distance)
 
 
 def quantize_convolutions(reference: Path, ranges: Ranges, work: Path) -> ModelProto:
@@ -66,8 +68,9 @@ def quantize_products(model: ModelProto) -> ModelProto:
     """Dynamic int8 form of one fused transformer half, in place: every product with a constant matrix, and the embeddings.
 
     Done here instead of with the stock dynamic quantiser, which (a) gives an embedding table one scale for all rows and
-    (b) stores the tied table twice, once for the embedding and once for the head. Here a table keeps one scale a row, embedding and
-    head read the same int8 matrix, and the two decoders are quantised *before* they are merged: equal weights are stored once.
+    (b) stores the tied table twice, once for the embedding and once for the head. Here a table keeps one scale a row, and
+    embedding and head read the same int8 matrix. The two decoders are quantised *before* they are merged, so that equal weights
+    are stored once.
     """
     graph = Graph(model)
     for node in [node for node in graph.proto.node if node.op_type == "MatMul" and node.input[1] in graph.tensors]:
@@ -106,9 +109,10 @@ def _quantize_product(graph: Graph, node) -> None:
 
 
 def _is_table(graph: Graph, node) -> bool:
-    """An embedding table of tokens; the short table of positions is not worth it."""
+    """An embedding table of tokens. Positions, counted up by a Range, are too few to be worth it."""
     tensor = graph.tensors.get(node.input[0])
-    return tensor is not None and tensor.data_type == TensorProto.FLOAT and len(tensor.dims) == 2 and max(tensor.dims) > 1024
+    return (tensor is not None and tensor.data_type == TensorProto.FLOAT and len(tensor.dims) == 2
+            and graph.made_by(node.input[1], "Range") is None)
 
 
 def _quantize_lookup(graph: Graph, node) -> None:
