@@ -14,6 +14,7 @@ from export.fuse import fuse_transformer
 from export.graph import Graph
 from export.half import store_half
 from export.quantize import quantize_columns
+from export.ranges import tighten
 from export.source import load_exactly, round_to_half
 from mvae.config import LatentConfig
 from mvae.errors import DataError, ExportError
@@ -128,3 +129,36 @@ def test_ranges_survive_the_file_exactly(tmp_path):
     (tmp_path / "c.json").write_text('{"format": 2}')
     with pytest.raises(DataError, match="format 2, expected 1"):
         read_ranges(tmp_path / "c.json")
+
+
+def clamped_model(gain: float) -> onnx.ModelProto:
+    """x [B, 2, 8, 8] → ReLU → 1×1 convolution → clamp to [0, 1]; the second channel, ``gain`` times too wide, only saturates."""
+    weight = np.array([0.9, 0.5], np.float32).reshape(1, 2, 1, 1)
+    identity = np.diag([1.0, gain]).astype(np.float32).reshape(2, 2, 1, 1)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "identity"], ["wide"], name="first"), helper.make_node("Relu", ["wide"], ["kept"]),
+         helper.make_node("Conv", ["kept", "weight"], ["sum"], name="second"),
+         helper.make_node("Clip", ["sum", "zero", "one"], ["y"])],
+        "clamped", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["B", 2, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["B", 1, 8, 8])],
+        [numpy_helper.from_array(identity, "identity"), numpy_helper.from_array(weight, "weight"),
+         numpy_helper.from_array(np.float32(0), "zero"), numpy_helper.from_array(np.float32(1), "one")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+@pytest.mark.parametrize("gain", [1.0, 300.0])
+def test_ranges_give_up_what_the_output_does_not_show(tmp_path, gain):
+    random = np.random.default_rng(0)
+    x = random.random((4, 2, 8, 8)).astype(np.float32)
+    x[:, 1] *= random.random((4, 8, 8)) < 0.1
+    onnx.save(clamped_model(gain), tmp_path / "model.onnx")
+    widest = {"x": (0.0, 1.0), "wide": (0.0, gain), "kept": (0.0, gain), "sum": (0.0, 0.5 * gain + 1), "y": (0.0, 1.0)}
+    found = tighten(tmp_path / "model.onnx", widest, [{"x": picture} for picture in x],
+                    lambda got, expected: float(np.square(got["y"] - expected["y"]).mean()))
+    assert found["x"] == widest["x"] and found["y"] == widest["y"]
+    assert all(low <= high and high <= widest[name][1] for name, (low, high) in found.items())
+    if gain == 1:
+        assert found["kept"][1] > 0.7, "values that the output shows are kept"
+    else:
+        assert 1 <= found["kept"][1] < 0.1 * gain and 1 <= found["sum"][1] < 0.1 * gain
