@@ -9,7 +9,7 @@
 import argparse
 import hashlib
 import json
-import sys
+import shutil
 import time
 from pathlib import Path
 
@@ -17,42 +17,38 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
+from torch import nn
 
-from mvae.data.dataset import load_pictures
+from mvae.config import VaeConfig
+from mvae.data.dataset import Pictures, load_pictures
 from mvae.data.shards import write_atomic
 from mvae.errors import DataError
 from mvae.models.mvae import MVAE
-from mvae.models.seq2seq import build_seq2seq
 from mvae.training.checkpoint import save_tensors, unique_state
 from mvae.training.loop import process_group, train_stage
 from mvae.training.recipe import Recipe, load_recipe
+from mvae.training.schedule import state_tensors
 from mvae.training.seq2seq_stage import Seq2SeqTraining
 from mvae.training.text import save_tokenizer, train_tokenizer
 from mvae.training.vae_stage import VaeTraining
 from mvae.training.views import compute_views
 
-STAGES = ("vae", "seq2seq", "all")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's options."""
-    parser.add_argument("recipe", help="a recipe's name or the path of a recipe file")
-    parser.add_argument("--out", type=Path, help="run folder (default: runs/RECIPE)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run that the folder holds, if it holds one")
-    parser.add_argument("--stage", choices=STAGES, default="all", help="train one stage alone")
-    parser.add_argument("--data", type=Path, help="data set to use instead of the recipe's")
-
 
 def run(args: argparse.Namespace) -> dict:
     """Train and return a summary. Raises :class:`DataError` for a bad recipe or data, :class:`TrainingError` for a bad run."""
     recipe = load_recipe(args.recipe)
-    return train(recipe, args.out or Path("runs") / recipe.name, data=args.data, resume=args.resume, stage=args.stage)
+    out = args.out or Path("runs") / recipe.name
+    return train(recipe, out, data=args.data, resume=args.resume, stage=args.stage, warm_start=args.warm_start)
 
 
 def train(
-    recipe: Recipe, out: Path, *, data: Path | None = None, resume: bool = False, stage: str = "all", progress: bool = True
+    recipe: Recipe, out: Path, *, data: Path | None = None, resume: bool = False, stage: str = "all",
+    warm_start: Path | None = None, progress: bool = True,
 ) -> dict:
-    """Train ``recipe`` below ``out``; the seq2seq needs the VAE's stage finished first. Returns seconds and steps by stage."""
+    """Train ``recipe`` below ``out``; the seq2seq needs the VAE's stage finished first. Returns seconds by stage.
+
+    ``warm_start``: a zoo entry whose VAE is taken as it is and whose seq2seq is the starting point, with a fresh schedule.
+    """
     rank, _ = process_group()
     progress = progress and rank == 0
     source = Path(data or recipe.data)
@@ -62,6 +58,12 @@ def train(
         unseen = load_pictures(source, size=size, split="unseen", progress=progress)
     except DataError:
         unseen = pictures  # a small folder of one's own may have no held-out part: the sheets then show what was learned
+    if warm_start is not None:
+        if rank == 0:
+            adopt_vae(warm_start, out, recipe)
+        stage = "seq2seq"
+        if dist.is_initialized():
+            dist.barrier()
     started, summary = time.monotonic(), {"recipe": recipe.name, "pictures": len(pictures), "out": str(out)}
     try:
         if stage in ("vae", "all"):
@@ -76,7 +78,7 @@ def train(
             dist.barrier()
         if stage in ("seq2seq", "all"):
             started = time.monotonic()
-            train_seq2seq(recipe, out, source, pictures, unseen, resume=resume, progress=progress, rank=rank)
+            train_seq2seq(recipe, out, source, pictures, unseen, resume=resume, progress=progress, rank=rank, start=warm_start)
             summary["seq2seq_seconds"] = round(time.monotonic() - started, 1)
         if rank == 0:
             facts = {"recipe": recipe.to_dict(), "torch": torch.__version__, "data": data_facts(source), "summary": summary}
@@ -99,11 +101,14 @@ def load_vae(out: Path, recipe: Recipe) -> MVAE:
     if not path.exists():
         raise DataError(f"{path}: not found; train the VAE first (--stage vae)")
     vae = MVAE(recipe.vae.config)
-    vae.load_state_dict(load_file(path), strict=False)
+    load_weights(vae, path)
     return vae.to(memory_format=torch.channels_last).eval()
 
 
-def train_seq2seq(recipe: Recipe, out: Path, source: Path, pictures, unseen, *, resume: bool, progress: bool, rank: int) -> None:
+def train_seq2seq(
+    recipe: Recipe, out: Path, source: Path, pictures: Pictures, unseen: Pictures, *, resume: bool, progress: bool, rank: int,
+    start: Path | None = None,
+) -> None:
     """Tokenizer, views and the seq2seq itself."""
     folder = out / "seq2seq"
     vae = load_vae(out, recipe)
@@ -114,7 +119,7 @@ def train_seq2seq(recipe: Recipe, out: Path, source: Path, pictures, unseen, *, 
     made = rank == 0
     if dist.is_initialized() and not made:
         dist.barrier()  # the first process makes tokenizer and views, the others read them
-    if made and not (resume and path.exists()):
+    if made and start is None and not (resume and path.exists()):
         save_tokenizer(train_tokenizer(pictures, recipe.seq2seq.config.vocabulary), path)
     tokenizer = Tokenizer.from_file(str(path))
     views = compute_views(
@@ -123,25 +128,38 @@ def train_seq2seq(recipe: Recipe, out: Path, source: Path, pictures, unseen, *, 
     if dist.is_initialized() and made:
         dist.barrier()
     training = Seq2SeqTraining(recipe.seq2seq, pictures, views, unseen, vae, tokenizer)
+    if start is not None:
+        load_weights(training.module.model, start / "model.safetensors")
     module = train_stage(training, folder, resume=resume, progress=progress)
     if rank == 0:
         write_atomic(out / "seq2seq_config.json", json.dumps(recipe.seq2seq.config.to_dict(), indent=1).encode())
         save_tensors(out / "model.safetensors", {n: t.float() for n, t in unique_state(module.model).items()})
 
 
-def load_seq2seq(out: Path, recipe: Recipe):
-    """The finished seq2seq of a run."""
-    model = build_seq2seq(recipe.seq2seq.config)
-    model.load_state_dict(load_file(out / "model.safetensors"), strict=False)
-    return model.eval()
+def adopt_vae(entry: Path, out: Path, recipe: Recipe) -> None:
+    """Copy an entry's VAE and tokenizer into the run ``out``. Raises :class:`DataError` where they are missing or differ."""
+    needed = ("vae_config.json", "vae.safetensors", "tokenizer.json", "model.safetensors")
+    missing = [name for name in needed if not (entry / name).is_file()]
+    if missing:
+        raise DataError(f"warm start: {entry} lacks {missing}, expected a zoo entry with {list(needed)}")
+    found = VaeConfig.from_dict(json.loads((entry / "vae_config.json").read_text()))
+    if found != recipe.vae.config:
+        raise DataError(f"warm start: {entry} holds {found}, expected the recipe's {recipe.vae.config}")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in needed[:-1]:
+        if not (out / name).exists():
+            shutil.copyfile(entry / name, out / name)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Entry for torchrun's ``-m mvae.training.cli``."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_arguments(parser)
-    print(json.dumps(run(parser.parse_args(arguments))), file=sys.stderr)
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Fill ``module`` from safetensors of any floating type; tied names and step counters may be absent, nothing else.
 
-
-if __name__ == "__main__":
-    main()
+    Raises :class:`DataError` where names or shapes differ.
+    """
+    try:
+        missing, unexpected = module.load_state_dict({n: t.float() for n, t in load_file(path).items()}, strict=False)
+    except RuntimeError as error:
+        raise DataError(f"{path}: {str(error).splitlines()[-1].strip()}") from error
+    absent = set(missing) & set(state_tensors(module))
+    if unexpected or absent:
+        raise DataError(f"{path}: unexpected {sorted(unexpected)[:3]}, missing {sorted(absent)[:3]} tensors")

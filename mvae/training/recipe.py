@@ -48,8 +48,8 @@ class VaeStage:
     freeze_encoder_from: float = 0.8
     """Fraction of the run after which the encoder stands still and the decoder is fine-tuned on exact tokens alone."""
     freeze_statistics_from: float = 0.9
-    """Fraction of the run after which the decoder's BatchNorm statistics stand still, as in use. Normalising by the batch hides rare
-    latents whose activations explode under the running statistics: bright specks in the picture, and no room for int8."""
+    """Fraction of the run after which the decoder's BatchNorm statistics stand still, as in use. Normalising by the batch hides
+    rare latents whose activations explode under the running statistics: bright specks in the picture, and no room for int8."""
     gradient: float = 0.5
     squared: float = 2.0
 

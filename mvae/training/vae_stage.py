@@ -46,6 +46,7 @@ class VaeTraining:
     def __init__(self, recipe: VaeStage, train: Pictures, shown: Pictures):
         self.recipe, self.train, self.shown = recipe, train, shown
         self.schedule = recipe.schedule
+        torch.manual_seed(recipe.schedule.seed)
         self.module = VaeModule(MVAE(recipe.config)).to(memory_format=torch.channels_last)
         self.controller = {"log_beta": math.log(recipe.beta)}
         self.used = torch.zeros(recipe.config.latent.codebook, dtype=torch.bool)

@@ -166,3 +166,14 @@ def test_every_parameter_has_one_optimiser_and_vectors_do_not_decay():
 
 def test_precision_probe_answers():
     assert probe_precision("cpu") in (torch.bfloat16, torch.float32)
+
+
+def test_warm_start_takes_the_vae_and_goes_on_with_the_seq2seq(whole_run, tmp_path):
+    recipe = load_recipe("tiny")
+    train(recipe, tmp_path / "on", warm_start=whole_run, progress=False)
+    same_weights(tmp_path / "on" / "vae.safetensors", whole_run / "vae.safetensors")
+    before, after = (load_file(folder / "model.safetensors") for folder in (whole_run, tmp_path / "on"))
+    change = max((after[name] - before[name]).abs().max().item() for name in before)
+    assert 0 < change < 0.05  # a fresh start would differ by whole weights
+    with pytest.raises(DataError, match="lacks"):
+        train(recipe, tmp_path / "off", warm_start=tmp_path, progress=False)

@@ -25,7 +25,7 @@ RECIPE = Recipe(
     ),
     seq2seq=Seq2SeqStage(
         config=Seq2SeqConfig(d_model=192, encoder_layers=2, decoder_layers=4, heads=4, feed_forward=768),
-        schedule=Schedule(steps=3300, batch=96, learning_rate=2e-3, warmup=200, optimiser="muon", sheet_minutes=10),
+        schedule=Schedule(steps=2900, batch=96, learning_rate=2e-3, warmup=200, optimiser="muon", sheet_minutes=10),
         original_share=0.8,
         word_augmentation=0.2,
     ),
