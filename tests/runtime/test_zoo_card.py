@@ -1,0 +1,51 @@
+"""The model card says what the entry's own files say."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mvae.errors import IntegrityError
+from zoo import card, manifest
+
+TINY = Path(__file__).resolve().parents[1] / "data" / "tiny-zoo" / "tiny"
+
+
+@pytest.fixture
+def entry(tmp_path):
+    return Path(shutil.copytree(TINY, tmp_path / "tiny"))
+
+
+def test_the_committed_card_is_the_generated_one():
+    assert (TINY / card.CARD).read_text("utf-8") == card.card(TINY)
+
+
+def test_the_card_follows_the_files(entry):
+    (entry / "onnx" / "vae_decoder_int8.onnx").write_bytes(b"x" * 1_234_567)
+    parity = json.loads((entry / "parity.json").read_text())
+    parity["int8"]["decoded_psnr"] = 12.3
+    (entry / "parity.json").write_text(json.dumps(parity))
+    manifest.refresh(entry)
+    assert card.main([str(entry)]) == 0
+    text = (entry / card.CARD).read_text("utf-8")
+    assert "| 1,234,567 |" in text and "| 12.3 |" in text
+    assert all(line in text for line in manifest.verify(entry).credits)
+
+
+def test_a_level_that_is_not_there_is_not_claimed(entry):
+    for path in (entry / "onnx").glob("*_fp16.onnx"):
+        path.unlink()
+    manifest.refresh(entry)
+    table = card.card(entry).split("## Levels")[1].split("## Agreement")[0]
+    assert "| fp16 |" not in table and "| int8 |" in table
+
+
+def test_a_malformed_entry_is_refused(entry, capsys):
+    (entry / "parity.json").write_text("[]")
+    with pytest.raises(IntegrityError, match=r"parity\.json: expected a JSON object, got list"):
+        card.card(entry)
+    before = (entry / card.CARD).read_bytes()
+    assert card.main([str(entry)]) == 1 and "parity.json" in capsys.readouterr().err
+    assert (entry / card.CARD).read_bytes() == before
+    assert card.main([]) == 2
