@@ -18,11 +18,8 @@ from optimum.onnxruntime.configuration import CalibrationConfig, QuantizationCon
 from transformers import PretrainedConfig
 
 from export.graph import CONTRIB, Graph
-from export.ranges import Distance, Ranges, tighten
+from export.ranges import STATIC_OPERATORS, Distance, Ranges, leaves_int8, tighten
 from mvae.errors import ExportError
-
-STATIC_OPERATORS = ("Conv", "Add", "Relu", "Resize", "DepthToSpace")
-"""What runs in int8 between the first and the last convolution; pixel arithmetic before and after stays float32."""
 
 TIGHTENED_ON = 8
 """Calibration inputs, spread over all of them, that decide how far ranges are tightened."""
@@ -53,7 +50,7 @@ def quantize_convolutions(reference: Path, ranges: Ranges, work: Path) -> ModelP
     settings = QuantizationConfig(
         is_static=True, format=QuantFormat.QDQ, mode=QuantizationMode.QLinearOps, per_channel=True,
         activations_dtype=QuantType.QUInt8, weights_dtype=QuantType.QInt8,
-        operators_to_quantize=list(STATIC_OPERATORS), nodes_to_exclude=_outside_convolutions(model),
+        operators_to_quantize=list(STATIC_OPERATORS), nodes_to_exclude=_kept_float(model),
     )
     data = TensorsData(CalibrationMethod.MinMax, {
         name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()
@@ -151,10 +148,13 @@ def _prepare(reference: Path, work: Path) -> Path:
     return prepared
 
 
-def _outside_convolutions(model: ModelProto) -> list[str]:
-    """Names of the additions that are pixel or token arithmetic: those that no convolution feeds directly."""
-    convolved = {name for node in model.graph.node if node.op_type == "Conv" for name in node.output}
-    return [node.name for node in model.graph.node if node.op_type == "Add" and not convolved & set(node.input)]
+def _kept_float(model: ModelProto) -> list[str]:
+    """Names of nodes that int8 leaves alone: additions that no convolution feeds (pixel and token arithmetic), and heads."""
+    graph = Graph(model)
+    convolutions = [node for node in graph.proto.node if node.op_type == "Conv"]
+    convolved = {node.output[0] for node in convolutions}
+    additions = [node.name for node in graph.proto.node if node.op_type == "Add" and not convolved & set(node.input)]
+    return additions + [node.name for node in convolutions if leaves_int8(graph, node)]
 
 
 @contextlib.contextmanager

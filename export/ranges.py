@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper
+from onnx import NodeProto, TensorProto, helper
 
 from export.graph import Graph
 
@@ -19,6 +19,8 @@ Ranges = dict[str, tuple[float, float]]
 """Smallest and largest value of each activation that int8 represents, by name."""
 Distance = Callable[[dict[str, np.ndarray], dict[str, np.ndarray]], float]
 
+STATIC_OPERATORS = ("Conv", "Add", "Relu", "Resize", "DepthToSpace")
+"""What runs in int8 between the first and the last convolution; pixel arithmetic before and after stays float32."""
 MOVED = ("Resize", "DepthToSpace")
 """Operators that move values without changing them: their output keeps their input's range."""
 COARSE = tuple(2.0**-power for power in range(9))
@@ -46,6 +48,14 @@ def tighten(prepared: Path, ranges: Ranges, batches: list[dict[str, np.ndarray]]
     return tightened
 
 
+def leaves_int8(graph: Graph, convolution: NodeProto) -> bool:
+    """Whether nothing that runs in int8 reads this convolution.
+
+    Such a head keeps float32: the encoder's means and log-variances, of quite different widths, would have to share one scale.
+    """
+    return all(reader.op_type not in STATIC_OPERATORS for reader in graph.readers.get(convolution.output[0], []))
+
+
 def _best(error: Callable[[float], float]) -> float:
     """The factor of at most 1 with the smallest error."""
     errors = {factor: error(factor) for factor in COARSE}
@@ -64,7 +74,8 @@ class _Probe:
         self._distance = distance
         self._outputs = [value.name for value in model.graph.output]
         convolutions = [node for node in graph.proto.node if node.op_type == "Conv"]
-        stored = {node.input[0] for node in convolutions} | {node.output[0] for node in convolutions}
+        stored = {node.input[0] for node in convolutions}
+        stored |= {node.output[0] for node in convolutions if not leaves_int8(graph, node)}
         for name in sorted(stored & set(ranges)):
             root = graph.through(name, MOVED)
             reader = graph.only_reader(root)
