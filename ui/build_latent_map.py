@@ -59,11 +59,11 @@ def build(model: mvae.Model, samples: list[Sample], vae_sha256: str) -> dict[str
     images = [Image.open(io.BytesIO(sample.image)).convert("RGBA") for sample in samples]
     tokens = np.array([model.encode(image) for image in tqdm(images, desc="encode", unit="img")])
     latents = latents_of(tokens, model.latent)
-    mean, basis, scale = principal_plane(latents)
+    origin, basis, scale = principal_plane(latents)
     return {
         "tokens": tokens.astype(np.uint16),
-        "position": ((latents - mean) @ basis.T / scale).astype(np.float32),
-        "mean": mean,
+        "position": ((latents - origin) @ basis.T / scale).astype(np.float32),
+        "origin": origin,
         "basis": basis,
         "scale": scale,
         "caption": np.array([sample.meta["label"] for sample in samples]),

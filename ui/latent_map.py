@@ -21,7 +21,7 @@ from ui.names import STYLE_NAMES
 FIELDS = (
     "tokens",
     "position",
-    "mean",
+    "origin",
     "basis",
     "scale",
     "caption",
@@ -88,7 +88,7 @@ class LatentMap:
 
     def project(self, tokens) -> tuple[float, float]:
         """Where a sticker lies on the map; most reference drawings lie within -1 … 1."""
-        x, y = self._fields["basis"] @ (self._latents(tokens) - self._fields["mean"]) / self._fields["scale"]
+        x, y = self._fields["basis"] @ (self._latents(tokens) - self._fields["origin"]) / self._fields["scale"]
         return float(x), float(y)
 
     def nearest(self, tokens, count: int = 3) -> list[Neighbour]:
@@ -130,13 +130,14 @@ class LatentMap:
 
 
 def principal_plane(latents_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``(mean [D], basis [2, D], scale [2])``: 98 % of the drawings lie within -1 … 1 along each axis; signs are fixed."""
+    """``(origin [D], basis [2, D], scale [2])``: 98 % of the drawings lie within -1 … 1 along each axis; signs are fixed."""
     mean = latents_ND.mean(axis=0)
     _, vectors = np.linalg.eigh(np.cov(latents_ND - mean, rowvar=False))
     basis = vectors[:, :-3:-1].T
     basis *= np.sign(basis[np.arange(2), np.abs(basis).argmax(axis=1)])[:, None]
-    scale = np.percentile(np.abs((latents_ND - mean) @ basis.T), 98, axis=0)
-    return mean.astype(np.float32), basis.astype(np.float32), scale.astype(np.float32)
+    low, high = np.percentile((latents_ND - mean) @ basis.T, [1, 99], axis=0)
+    origin = mean + (low + high) / 2 @ basis
+    return origin.astype(np.float32), basis.astype(np.float32), ((high - low) / 2).astype(np.float32)
 
 
 def pack_atlas(images: list[Image.Image], side: int, columns: int, quality: int = 60) -> bytes:

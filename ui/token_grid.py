@@ -31,6 +31,6 @@ def render_grids(columns: list[tuple[str, tuple[int, ...]]], latent: LatentConfi
             f'<figure><div class="cells" style="grid-template-columns:repeat({latent.grid},1fr)">{cells}</div>'
             f"<figcaption>{escape(model_title(name))}</figcaption></figure>"
         )
-    differ = "; outlined where a model chose another one" if any(tokens != reference for _, tokens in columns) else ""
+    differ = "; a dot where a model chose another one" if any(tokens != reference for _, tokens in columns) else ""
     title = f"The tokens written, {latent.grid} × {latent.grid}{differ}"
     return f'<div class="chart-title">{title}</div><div class="grids">{grids}</div>'

@@ -27,13 +27,13 @@ LATENT = LatentConfig()
 def latent_map(tmp_path_factory):
     """Forty drawings with random tokens, stored and read as the real map is."""
     tokens = np.random.default_rng(0).integers(0, LATENT.codebook, (40, LATENT.positions))
-    mean, basis, scale = principal_plane(latents_of(tokens, LATENT))
-    position = (latents_of(tokens, LATENT) - mean) @ basis.T / scale
+    origin, basis, scale = principal_plane(latents_of(tokens, LATENT))
+    position = (latents_of(tokens, LATENT) - origin) @ basis.T / scale
     images = [Image.new("RGBA", (16, 16), (index, 0, 0, 255)) for index in range(40)]
     fields = {
         "tokens": tokens.astype(np.uint16),
         "position": position,
-        "mean": mean,
+        "origin": origin,
         "basis": basis,
         "scale": scale,
         "caption": np.array([f"thing {index}" for index in range(40)]),
