@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 import onnxruntime
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto, numpy_helper
 from optimum.exporters.onnx import export_models, validate_models_outputs
 from optimum.exporters.tasks import TasksManager
 from optimum.exporters.utils import get_encoder_decoder_models_for_export
@@ -86,7 +86,34 @@ def export_seq2seq(model: MarianMTModel, folder: Path) -> TransformerGraphs:
 def merge(decoder: ModelProto, decoder_with_past: ModelProto, path: Path) -> ModelProto:
     """Optimum's ``decoder_model_merged``: one file, both decoders as branches of an If, equal weights stored once."""
     merge_decoders(copy.deepcopy(decoder), copy.deepcopy(decoder_with_past), save_path=path, strict=False)
-    return onnx.load(path)
+    merged = onnx.load(path)
+    _name_shared_weights(merged, (decoder, decoder_with_past))
+    onnx.save(merged, path)
+    return merged
+
+
+def _name_shared_weights(merged: ModelProto, halves: tuple[ModelProto, ModelProto]) -> None:
+    """Give the shared constants fixed names and a fixed order: the merger takes both from sets, differently in every process."""
+    names: dict[tuple, str] = {}
+    for number, half in enumerate(halves):
+        for tensor in half.graph.initializer:
+            names.setdefault(_content(tensor), f"shared{number}/{tensor.name}")
+    tensors = list(merged.graph.initializer)
+    renamed = {tensor.name: names[_content(tensor)] for tensor in tensors}
+    for tensor in tensors:
+        tensor.name = renamed[tensor.name]
+    del merged.graph.initializer[:]
+    merged.graph.initializer.extend(sorted(tensors, key=lambda tensor: tensor.name))
+    for branch in (attribute.g for node in merged.graph.node for attribute in node.attribute):
+        local = {tensor.name for tensor in branch.initializer}
+        for node in branch.node:
+            for place, name in enumerate(node.input):
+                if name in renamed and name not in local:
+                    node.input[place] = renamed[name]
+
+
+def _content(tensor: TensorProto) -> tuple:
+    return tensor.data_type, tuple(tensor.dims), numpy_helper.to_array(tensor).tobytes()
 
 
 def _simplified(path: Path, folder: Path) -> ModelProto:
