@@ -18,9 +18,9 @@ TEMPERATURE_MAX = 5.0
 class Options:
     """How tokens are drawn; the meaning of each number is in :mod:`mvae.engine.sampler`."""
 
-    guidance: float = 2.0
+    guidance: float = 1.5
     """1 is no guidance, and half the work."""
-    temperature: float = 1.0
+    temperature: float = 0.3
     top_k: int = 256
 
 

@@ -120,7 +120,7 @@ def train_seq2seq(
     if dist.is_initialized() and not made:
         dist.barrier()  # the first process makes tokenizer and views, the others read them
     if made and start is None and not (resume and path.exists()):
-        save_tokenizer(train_tokenizer(pictures, recipe.seq2seq.config.vocabulary), path)
+        save_tokenizer(train_tokenizer(pictures, recipe.seq2seq.config.codebook), path)
     tokenizer = Tokenizer.from_file(str(path))
     views = compute_views(
         vae, pictures, recipe.seq2seq.views, recipe.seq2seq.schedule.seed, folder / "views.safetensors", mark, progress
