@@ -86,4 +86,9 @@ def load_checkpoint(
                 _, _, index, key = name.split("/", 3)
                 state.setdefault(int(index), {})[key] = tensor
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+        for parameter, values in optimiser.state.items():
+            # Fused optimisers walk parameters and moments in memory order, so moments need the parameter's (channels-last) layout.
+            for key, value in values.items():
+                if value.shape == parameter.shape:
+                    values[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
     return int(metadata["step"]), json.loads(metadata["controller"])
