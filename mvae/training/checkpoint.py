@@ -87,7 +87,7 @@ def load_checkpoint(
                 state.setdefault(int(index), {})[key] = tensor
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
         for parameter, values in optimiser.state.items():
-            # Fused optimisers walk parameters and moments in memory order, so moments need the parameter's (channels-last) layout.
+            # Fused optimisers walk parameters and moments in memory order: moments need the parameter's (channels-last) layout.
             for key, value in values.items():
                 if value.shape == parameter.shape:
                     values[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
