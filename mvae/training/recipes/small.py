@@ -2,8 +2,8 @@
 
     python -m mvae train small --out runs/small --resume
 
-Sized for two and a half hours on two idle CPU cores with bf16 instructions, one process a core: about 65 minutes for the VAE, the rest for
-the seq2seq. A run's own settings are kept in its run.json and in the manifest of the entry made from it.
+Sized for two and a half hours on two idle CPU cores with bf16 instructions, one process a core: about 65 minutes for the VAE,
+the rest for the seq2seq. A run's own settings are kept in its run.json and in the manifest of the entry made from it.
 """
 
 from mvae.config import Seq2SeqConfig, VaeConfig
