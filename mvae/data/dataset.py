@@ -67,36 +67,44 @@ def shift(image: Tensor, dx: int, dy: int) -> Tensor:
     return padded[..., max(-dy, 0) : max(-dy, 0) + side, max(-dx, 0) : max(-dx, 0) + side]
 
 
-def scale(image: Tensor, factor: float) -> Tensor:
-    """Zoom about the centre by ``factor`` (bilinear on premultiplied pixels)."""
-    theta = torch.tensor([[[1 / factor, 0, 0], [0, 1 / factor, 0]]], dtype=image.dtype).expand(image.shape[0], -1, -1)
+def scale(image: Tensor, factor: float | Tensor) -> Tensor:
+    """Zoom about the centre by ``factor``, one for all or one a picture [B] (bilinear on premultiplied pixels)."""
+    shrink = 1 / torch.as_tensor(factor, dtype=image.dtype, device=image.device).expand(len(image))
+    theta = torch.zeros(len(image), 2, 3, dtype=image.dtype, device=image.device)
+    theta[:, 0, 0] = theta[:, 1, 1] = shrink
     return F.grid_sample(image, F.affine_grid(theta, list(image.shape), align_corners=False), align_corners=False)
 
 
-def rotate_hue(image: Tensor, angle: float) -> Tensor:
-    """Turn the hue by ``angle`` radians about the grey axis; alpha stays, colour is kept within [0, alpha]."""
-    cosine, sine = math.cos(angle), math.sin(angle)
-    third, root = (1 - cosine) / 3, sine / math.sqrt(3)
-    a, b, c = cosine + third, third - root, third + root
-    matrix = torch.tensor([[a, b, c], [c, a, b], [b, c, a]], dtype=image.dtype)
-    colour = torch.einsum("ij,bjhw->bihw", matrix, image[:, :3])
+def rotate_hue(image: Tensor, angle: float | Tensor) -> Tensor:
+    """Turn the hue by ``angle`` radians, one for all or one a picture [B], about the grey axis.
+
+    Alpha stays, colour is kept within [0, alpha].
+    """
+    angle = torch.as_tensor(angle, dtype=image.dtype, device=image.device).expand(len(image))
+    third, root = (1 - angle.cos()) / 3, angle.sin() / math.sqrt(3)
+    a, b, c = angle.cos() + third, third - root, third + root
+    matrix = torch.stack([a, b, c, c, a, b, b, c, a], -1).view(-1, 3, 3)
+    colour = torch.einsum("bij,bjhw->bihw", matrix, image[:, :3])
     alpha = image[:, 3:]
     return torch.cat([torch.minimum(colour.clamp(min=0), alpha), alpha], 1)
 
 
 def augment(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Random flip, whole-pixel shift (up to 5 % of the side), zoom (0.8-1.1) and hue turn for a VAE, which needs no caption."""
-    out = []
-    for picture in image.split(1):
-        draw = torch.rand(7, generator=generator).tolist()
-        if draw[0] < 0.5:
-            picture = picture.flip(-1)
-        if draw[1] < 0.25:
-            picture = scale(picture, 0.8 + 0.3 * draw[2])
+    """Random flip, whole-pixel shift (up to 5 % of the side), zoom (0.8-1.1) and hue turn for a VAE, which needs no caption.
+
+    Runs on the pictures' device; the draws are made on the CPU, so that they are the same everywhere.
+    """
+    draws = torch.rand(len(image), 7, generator=generator)
+    flips, zooms, hues = draws[:, 0] < 0.5, draws[:, 1] < 0.25, draws[:, 6] < 0.3
+    image = torch.where(flips.to(image.device)[:, None, None, None], image.flip(-1), image)
+    if zooms.any():
+        chosen = zooms.to(image.device)
+        image[chosen] = scale(image[chosen], (0.8 + 0.3 * draws[zooms, 2]).to(image.device))
+    reach = max(1, round(image.shape[-1] * 0.05))
+    for number, draw in enumerate(draws.tolist()):
         if draw[3] < 0.5:
-            reach = max(1, round(image.shape[-1] * 0.05))
-            picture = shift(picture, round((2 * draw[4] - 1) * reach), round((2 * draw[5] - 1) * reach))
-        if draw[6] < 0.3:
-            picture = rotate_hue(picture, draw[6] / 0.3 * 2 * math.pi)
-        out.append(picture)
-    return torch.cat(out)
+            image[number] = shift(image[number], round((2 * draw[4] - 1) * reach), round((2 * draw[5] - 1) * reach))
+    if hues.any():
+        chosen = hues.to(image.device)
+        image[chosen] = rotate_hue(image[chosen], (draws[hues, 6] / 0.3 * 2 * math.pi).to(image.device))
+    return image

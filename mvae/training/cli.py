@@ -122,6 +122,7 @@ def train_seq2seq(
     if made and start is None and not (resume and path.exists()):
         save_tokenizer(train_tokenizer(pictures, recipe.seq2seq.config.codebook), path)
     tokenizer = Tokenizer.from_file(str(path))
+    vae.to("cuda" if torch.cuda.is_available() else "cpu")
     views = compute_views(
         vae, pictures, recipe.seq2seq.views, recipe.seq2seq.schedule.seed, folder / "views.safetensors", mark, progress
     )

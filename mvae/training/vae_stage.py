@@ -70,7 +70,8 @@ class VaeTraining:
     def batch(self, step: int, rank: int, world: int) -> dict:
         generator = step_generator(self.schedule.seed, step, rank)
         indices = epoch_indices(len(self.train), self.schedule.batch, step, self.schedule.seed)[rank::world]
-        image = augment(self.train.batch(indices), generator).contiguous(memory_format=torch.channels_last)
+        device = next(self.module.parameters()).device
+        image = augment(self.train.batch(indices, device), generator).contiguous(memory_format=torch.channels_last)
         noisy = torch.rand(len(indices), generator=generator) < self.recipe.noisy_share
         return {"image": image, "noisy": noisy & (not self._frozen(step))}
 

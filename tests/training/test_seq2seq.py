@@ -9,8 +9,9 @@ from tokenizers import Tokenizer
 
 from mvae.config import Seq2SeqConfig
 from mvae.data.captions import dominant_hue, may_mirror, nearest_colour, recoloured_label, reworded, with_article
-from mvae.data.dataset import Pictures, rotate_hue, scale, shift
+from mvae.data.dataset import Pictures, augment, rotate_hue, scale, shift
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
+from mvae.training.checkpoint import step_generator
 from mvae.training.sampling import sample_tokens
 from mvae.training.seq2seq_stage import Seq2SeqModule
 from mvae.training.text import encode_texts, train_tokenizer
@@ -102,3 +103,18 @@ def test_moves_keep_pixels_and_bounds():
     premultiplied = torch.cat([image[:, :3] * image[:, 3:], image[:, 3:]], 1)
     turned = rotate_hue(premultiplied, 2.0)
     assert (turned[:, :3] <= turned[:, 3:] + 1e-6).all() and turned.min() >= 0
+
+
+def test_a_batch_is_augmented_picture_by_picture():
+    image = torch.rand(3, 4, 16, 16)
+    image[:, :3] *= image[:, 3:]
+    factors, angles = torch.tensor([0.8, 1.0, 1.1]), torch.tensor([0.0, 1.0, 3.0])
+    for number in range(3):
+        one = image[number : number + 1]
+        torch.testing.assert_close(scale(image, factors)[number], scale(one, factors[number].item())[0])
+        torch.testing.assert_close(rotate_hue(image, angles)[number], rotate_hue(one, angles[number].item())[0])
+    before = image.clone()
+    changed = augment(image, step_generator(0, 0))
+    assert changed.shape == image.shape and torch.equal(image, before) and not torch.equal(changed, before)
+    assert changed.min() >= 0 and (changed[:, :3] <= changed[:, 3:] + 1e-5).all()
+    assert torch.equal(changed, augment(image, step_generator(0, 0)))
