@@ -3,8 +3,9 @@
 import csv
 import io
 import math
-import os
 from pathlib import Path
+
+from mvae.data.shards import write_atomic
 
 
 class MetricsLog:
@@ -24,9 +25,7 @@ class MetricsLog:
                 writer = csv.DictWriter(text, self.columns)
                 writer.writeheader()
                 writer.writerows(rows)
-                partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-                partial.write_text(text.getvalue())
-                partial.replace(path)
+                write_atomic(path, text.getvalue().encode())
             else:
                 path.unlink()
 

@@ -1,11 +1,14 @@
 """Sample sheets: rows of small pictures on a checkerboard, as one PNG."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
+
+from mvae.data.shards import write_atomic
 
 
 def checkerboard(side: int, cell: int = 8) -> np.ndarray:
@@ -35,9 +38,9 @@ def save_sheet(path: Path, rows: list[Tensor], captions: list[str] | None = None
             sheet.paste(tile, (index % columns * side, index // columns * (band + text + 4) + row * side))
     for index, words in enumerate(captions or []):
         draw.text((index % columns * side + 2, index // columns * (band + text + 4) + band), words[: side // 6], fill="black")
-    partial = path.with_name(f".{path.name}.partial")
-    sheet.save(partial, "PNG")
-    partial.replace(path)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    write_atomic(path, buffer.getvalue())
 
 
 def psnr_on_white(x: Tensor, y: Tensor) -> Tensor:
