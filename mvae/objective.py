@@ -27,12 +27,6 @@ def negative_elbo(x: Tensor, reconstruction: Tensor, mean: Tensor, log_variance:
     return gaussian_kl(mean, log_variance) - gaussian_log_likelihood(x, reconstruction, variance)
 
 
-def composites(image: Tensor) -> Tensor:
-    """Premultiplied RGBA → what is seen on black and on white, [B, 6, S, S]: together they determine colour and alpha."""
-    colour, alpha = image[:, :3], image[:, 3:]
-    return torch.cat([colour, colour + (1 - alpha)], 1)
-
-
 def gradient_difference(difference: Tensor) -> Tensor:
     """Mean absolute finite difference, along rows and columns, of an error image: penalises blurred and doubled edges."""
     rows = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean((1, 2, 3))
@@ -40,12 +34,24 @@ def gradient_difference(difference: Tensor) -> Tensor:
     return rows + columns
 
 
+def halved(image: Tensor) -> Tensor:
+    """Means of 2×2 pixels, [B, C, S/2, S/2]. On CPUs several times as fast as average pooling and its backward pass."""
+    rows = image[..., ::2, :] + image[..., 1::2, :]
+    return (rows[..., ::2] + rows[..., 1::2]) / 4
+
+
 def edge_aware_distortion(x: Tensor, reconstruction: Tensor, *, squared: float = 2.0, gradient: float = 0.5) -> Tensor:
-    """L1 + ``squared``·L2 + ``gradient``·(edge error at full and half resolution), means over pixels of both composites: [B].
+    """L1 + ``squared``·L2 + ``gradient``·(edge error at full and half resolution): [B], means over the pixels of what is seen on
+    black and on white, which together determine colour and alpha.
 
     L1 keeps flat areas flat, L2 removes large errors, the gradient terms keep outlines crisp.
     """
-    difference = composites(reconstruction) - composites(x)
-    half = torch.nn.functional.avg_pool2d(difference, 2)
-    edges = gradient_difference(difference) + gradient_difference(half)
-    return difference.abs().mean((1, 2, 3)) + squared * difference.square().mean((1, 2, 3)) + gradient * edges
+    # The composites are linear, so their differences come from one difference; row-major, since stencils on channels-last
+    # memory took half of this function's time.
+    difference = (reconstruction - x).contiguous()
+    on_black = difference[:, :3]
+    total = torch.zeros((), device=x.device)
+    for seen in (on_black, on_black - difference[:, 3:]):
+        edges = gradient_difference(seen) + gradient_difference(halved(seen))
+        total = total + seen.abs().mean((1, 2, 3)) + squared * seen.square().mean((1, 2, 3)) + gradient * edges
+    return total / 2

@@ -25,7 +25,9 @@ class Schedule:
     """Largest gradient norm."""
     ema: float = 0.999
     optimiser: str = "adamw"
-    """``adamw``; or ``muon``: Muon for the hidden matrices, AdamW for the rest."""
+    """``adamw``; or ``muon``: Muon for the hidden matrices and kernels, AdamW for the rest."""
+    hidden_learning_rate: float | None = None
+    """Muon's peak rate; ``learning_rate`` where it is not given."""
     checkpoint_minutes: float = 3.0
     sheet_minutes: float = 5.0
     seed: int = 0

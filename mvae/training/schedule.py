@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from mvae.errors import DataError
+from mvae.training.muon import Muon
 from mvae.training.recipe import Schedule
 
 
@@ -15,6 +16,10 @@ def learning_rate_factor(step: int, schedule: Schedule) -> float:
         return (step + 1) / schedule.warmup
     progress = min(1.0, (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup))
     return schedule.floor + (1 - schedule.floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+_OUTSIDE = ("embed", "shared", "head", "tail.3")
+"""Parts of a parameter's name that mark tables and output layers: Muon is for what lies between them."""
 
 
 def build_optimisers(model: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
@@ -27,7 +32,7 @@ def build_optimisers(model: nn.Module, schedule: Schedule) -> list[torch.optim.O
     parameters = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     hidden = []
     if schedule.optimiser == "muon":
-        hidden = [(n, p) for n, p in parameters if p.ndim == 2 and "embed" not in n and "shared" not in n]
+        hidden = [(n, p) for n, p in parameters if p.ndim > 1 and not any(part in n for part in _OUTSIDE)]
     names = {n for n, _ in hidden}
     matrices = [p for n, p in parameters if n not in names and p.ndim > 1]
     vectors = [p for n, p in parameters if n not in names and p.ndim <= 1]
@@ -36,14 +41,8 @@ def build_optimisers(model: nn.Module, schedule: Schedule) -> list[torch.optim.O
         torch.optim.AdamW([g for g in groups if g["params"]], lr=schedule.learning_rate, betas=(0.9, 0.95), fused=True)
     ]
     if hidden:
-        optimisers.append(
-            torch.optim.Muon(
-                [p for _, p in hidden],
-                lr=schedule.learning_rate,
-                weight_decay=schedule.weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            )
-        )
+        rate = schedule.hidden_learning_rate or schedule.learning_rate
+        optimisers.append(Muon([p for _, p in hidden], lr=rate, weight_decay=schedule.weight_decay))
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["base_lr"] = group["lr"]

@@ -20,9 +20,16 @@ RECIPE = Recipe(
             decoder_widths=(144, 96, 64),
             decoder_blocks=(2, 2, 1),
         ),
-        schedule=Schedule(steps=9000, batch=32, learning_rate=2e-3, warmup=150),
-        freeze_encoder_from=0.75,
-        freeze_statistics_from=0.85,
+        schedule=Schedule(
+            steps=6000, batch=32, learning_rate=2e-3, warmup=150, optimiser="muon", hidden_learning_rate=5e-3, sheet_minutes=10
+        ),
+        rate_nats=400.0,
+        beta=3e-5,
+        noisy_share=0.25,
+        freeze_encoder_from=0.8,
+        freeze_statistics_from=0.88,
+        squared=8.0,
+        gradient=0.75,
     ),
     seq2seq=Seq2SeqStage(
         config=Seq2SeqConfig(d_model=192, encoder_layers=2, decoder_layers=4, heads=4, feed_forward=768),

@@ -20,7 +20,9 @@ RECIPE = Recipe(
             decoder_widths=(16, 16, 16),
             decoder_blocks=(0, 0, 0),
         ),
-        schedule=Schedule(steps=12, batch=8, learning_rate=1e-3, warmup=2, checkpoint_minutes=0, sheet_minutes=60),
+        schedule=Schedule(
+            steps=12, batch=8, learning_rate=1e-3, warmup=2, optimiser="muon", checkpoint_minutes=0, sheet_minutes=60
+        ),
     ),
     seq2seq=Seq2SeqStage(
         config=Seq2SeqConfig(d_model=32, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=64),
