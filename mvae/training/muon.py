@@ -1,8 +1,8 @@
 """Muon for matrices and convolution kernels, its work shared among the processes of a run.
 
-Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; step size as in Liu et al. 2025, "Muon is scalable for
-LLM training". ``torch.optim.Muon`` takes matrices only and repeats all of its work in every process; in a convolutional VAE there
-are no matrices, and with two processes of one core each the repeated work was a sixth of a seq2seq step.
+Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; step size as in Liu et al. 2025, "Muon is scalable
+for LLM training". ``torch.optim.Muon`` takes matrices only and repeats all of its work in every process; in a convolutional VAE
+there are no matrices, and with two processes of one core each the repeated work was a sixth of a seq2seq step.
 """
 
 import torch
@@ -30,8 +30,8 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised per parameter; a kernel [out, in, h, w] counts as the matrix [out, in·h·w].
 
-    ``lr`` means what it means for AdamW: an update's root mean square is 0.2·lr. Parameters of one shape are orthogonalised together,
-    and where several processes train together each takes every n-th shape group's share, then all exchange the updates.
+    ``lr`` means what it means for AdamW: an update's root mean square is 0.2·lr. Parameters of one shape are orthogonalised
+    together; where several processes train together each takes its share of every shape, then all exchange the updates.
     """
 
     def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
