@@ -18,10 +18,12 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from mvae.errors import DataError, ImageError, IntegrityError
-from mvae.evaluate.backbone import FEATURES, Backbone, scale_pixels
 from mvae.evaluate.drawings import composite_on_white
+from mvae.models.efficientnet_lite import FEATURES, Backbone, scale_pixels
 
 JUDGE_PATH = Path(__file__).resolve().parents[2] / "zoo" / "judge" / "judge.safetensors"
+VARIANT = 2
+"""The number behind "EfficientNet-Lite" of the network that looks."""
 SIZE = 128
 """Side in pixels at which the judge looks; other sizes are resampled after compositing on white."""
 BATCH = 64
@@ -60,7 +62,7 @@ class Judge:
                 self.metadata = stored.metadata() or {}
                 state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
             self.concepts = tuple(json.loads(self.metadata["concepts"]))
-            self.backbone = Backbone().fold()
+            self.backbone = Backbone(VARIANT).fold()
             self.head = Head(len(self.concepts), state["head.directions"].shape[1])
             self.backbone.load_state_dict({k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")})
             self.head.load_state_dict({k.removeprefix("head."): v for k, v in state.items() if k.startswith("head.")})

@@ -30,12 +30,14 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from mvae.errors import DataError, MvaeError
+from mvae.evaluate import augment as augment_module
 from mvae.evaluate.augment import augment
-from mvae.evaluate.backbone import Backbone, load_imagenet, scale_pixels
 from mvae.evaluate.ceilings import by_style, hits
 from mvae.evaluate.discriminant import fit_discriminant
 from mvae.evaluate.drawings import Drawings, composite_on_white, load_drawings
-from mvae.evaluate.judge import BATCH, JUDGE_PATH, Head, Judge
+from mvae.evaluate.judge import BATCH, JUDGE_PATH, VARIANT, Head, Judge
+from mvae.models import efficientnet_lite
+from mvae.models.efficientnet_lite import Backbone, load_imagenet, scale_pixels
 
 STORED = 11
 """What enters this block, 88 x 8 x 8 values, is stored of every view: the blocks below it keep their ImageNet weights."""
@@ -71,8 +73,8 @@ def fingerprint(drawings: Drawings, seed: int) -> str:
     """Identifies the views that these drawings and this seed give, pixels and code of the views included."""
     digest = hashlib.sha256(f"{seed} {STORED} {torch.__version__}".encode())
     digest.update(np.ascontiguousarray(drawings.rgba))
-    for name in ("augment.py", "backbone.py"):
-        digest.update((Path(__file__).parent / name).read_bytes())
+    for module in (augment_module, efficientnet_lite):
+        digest.update(Path(module.__file__).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -206,7 +208,7 @@ def train_judge(
     Views are made of all drawings, so that judges that leave different styles out share them.
     """
     folder = work / fingerprint(drawings, seed)
-    backbone = load_imagenet().fold().to(memory_format=torch.channels_last)
+    backbone = load_imagenet(VARIANT).fold().to(memory_format=torch.channels_last)
     stored = [make_view(backbone, drawings, number, seed, folder) for number in range(views + 1)]
     row_N = np.flatnonzero(kept_N)
     concepts, class_N = np.unique(drawings.concept[row_N], return_inverse=True)

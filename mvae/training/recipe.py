@@ -54,6 +54,10 @@ class VaeStage:
     rare latents whose activations explode under the running statistics: bright specks in the picture, and no room for int8."""
     gradient: float = 0.5
     squared: float = 2.0
+    perceptual: float = 0.0
+    """Weight of the perceptual distance (:mod:`mvae.models.perceptual`); 0 leaves it out."""
+    perceptual_from: float = 0.0
+    """Fraction of the run after which the perceptual distance counts: it costs a third of a step."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,10 @@ class Seq2SeqStage:
     """Share of draws that use the picture as it was drawn."""
     posterior_share: float = 0.3
     """Share of draws whose tokens are sampled from the posterior's cell masses instead of its mean's cells."""
+    input_noise: float = 0.0
+    """Largest share of the tokens read back that are swapped for those of another picture at the same place; every picture draws
+    its share from 0 to this. What is to be written stays true: the model learns to go on well after a token it would not have
+    written, as it must when it draws freely."""
     drop_text: float = 0.1
     """Share of captions replaced by the empty text, for classifier-free guidance."""
     drop_style: float = 0.15

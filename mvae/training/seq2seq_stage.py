@@ -34,13 +34,13 @@ class Seq2SeqModule(nn.Module):
         self.model, self.config = model, config
 
     def forward(self, batch: dict) -> Tensor:
-        """Cross-entropy of every token, [B, positions], nats."""
-        tokens = batch["tokens"]
+        """Cross-entropy of every token, [B, positions], nats; ``read`` are the tokens read back, where they are not ``tokens``."""
+        tokens, read = batch["tokens"], batch.get("read", batch["tokens"])
         start = torch.full_like(tokens[:, :1], self.config.start_token)
         hidden = self.model.model(
             input_ids=batch["ids"],
             attention_mask=batch["mask"],
-            decoder_input_ids=torch.cat([start, tokens[:, :-1]], 1),
+            decoder_input_ids=torch.cat([start, read[:, :-1]], 1),
             use_cache=False,
         ).last_hidden_state
         logits = F.linear(hidden, self.model.lm_head.weight[: self.config.codebook])
@@ -94,8 +94,15 @@ class Seq2SeqTraining:
         sampled = torch.tensor([draw[7] < self.recipe.posterior_share for draw in draws])[:, None, None, None]
         noise = torch.randn(mean.shape, generator=generator) * self.views.deviation[indices, chosen].float()
         cells = cell_index(torch.where(sampled, mean + noise, mean), self.vae.config.levels)
+        tokens = cells_to_tokens(cells, self.vae.config.levels)
         ids, mask = encode_texts(self.tokenizer, texts)
-        return {"tokens": cells_to_tokens(cells, self.vae.config.levels), "ids": ids, "mask": mask}
+        return {"tokens": tokens, "read": self._disturbed(tokens, generator), "ids": ids, "mask": mask}
+
+    def _disturbed(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """``tokens`` with a share of each row taken from the next row, at the same places (``input_noise``)."""
+        share = self.recipe.input_noise * torch.rand(len(tokens), 1, generator=generator)
+        swapped = torch.rand(tokens.shape, generator=generator) < share
+        return torch.where(swapped, tokens.roll(1, 0), tokens)
 
     def loss(self, outputs: Tensor, batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
         loss = outputs.float().mean()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mvae.data.dataset import Pictures, augment
 from mvae.models.mvae import MVAE
+from mvae.models.perceptual import PerceptualDistance
 from mvae.objective import edge_aware_distortion, gaussian_kl, gaussian_log_likelihood
 from mvae.training.checkpoint import step_generator
 from mvae.training.recipe import VaeStage
@@ -48,6 +49,7 @@ class VaeTraining:
         self.schedule = recipe.schedule
         torch.manual_seed(recipe.schedule.seed)
         self.module = VaeModule(MVAE(recipe.config)).to(memory_format=torch.channels_last)
+        self.perceptual = PerceptualDistance() if recipe.perceptual else None
         self.controller = {"log_beta": math.log(recipe.beta)}
         self.used = torch.zeros(recipe.config.latent.codebook, dtype=torch.bool)
         self.moments: list[Tensor] = []
@@ -55,8 +57,11 @@ class VaeTraining:
     def settings(self) -> dict:
         return {**asdict(self.recipe), "pictures": len(self.train)}
 
+    def _reached(self, fraction: float, step: int) -> bool:
+        return step >= round(fraction * self.schedule.steps)
+
     def _frozen(self, step: int) -> bool:
-        return step >= round(self.recipe.freeze_encoder_from * self.schedule.steps)
+        return self._reached(self.recipe.freeze_encoder_from, step)
 
     def before_step(self, module: nn.Module, step: int) -> None:
         # A frozen encoder keeps its tokens exactly as they are, BatchNorm statistics included: the seq2seq learns them.
@@ -64,7 +69,7 @@ class VaeTraining:
             module.vae.encoder.eval()
             for parameter in module.vae.encoder.parameters():
                 parameter.requires_grad_(False)
-        if step >= round(self.recipe.freeze_statistics_from * self.schedule.steps):
+        if self._reached(self.recipe.freeze_statistics_from, step):
             module.vae.decoder.eval()
 
     def batch(self, step: int, rank: int, world: int) -> dict:
@@ -78,6 +83,9 @@ class VaeTraining:
     def loss(self, outputs: dict[str, Tensor], batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
         x, seen = batch["image"], outputs["reconstruction"]
         distortion = edge_aware_distortion(x, seen, squared=self.recipe.squared, gradient=self.recipe.gradient).mean()
+        perceived = torch.zeros((), device=x.device)
+        if self.perceptual is not None and self._reached(self.recipe.perceptual_from, step):
+            perceived = self.perceptual.to(x.device)(x, seen).mean()
         rate = gaussian_kl(outputs["mean"], outputs["log_variance"]).mean()
         frozen = self._frozen(step)
         beta = math.exp(self.controller["log_beta"])
@@ -94,9 +102,9 @@ class VaeTraining:
             psnr = psnr_on_white(x, seen).mean().item()
         metrics = {
             "psnr": psnr, "kl_nats": rate.item(), "distortion": distortion.item(), "log_likelihood_nats": likelihood,
-            "negative_elbo_nats": rate.item() - likelihood, "beta": beta,
+            "negative_elbo_nats": rate.item() - likelihood, "beta": beta, "perceptual": perceived.item(),
         }
-        return distortion + (0 if frozen else beta) * rate, metrics
+        return distortion + self.recipe.perceptual * perceived + (0 if frozen else beta) * rate, metrics
 
     def interval_metrics(self) -> dict[str, float]:
         means = torch.cat(self.moments)

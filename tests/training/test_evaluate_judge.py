@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from mvae.errors import DataError, ImageError, IntegrityError
 from mvae.evaluate import train_judge
 from mvae.evaluate.augment import augment
-from mvae.evaluate.backbone import Backbone, ConvNorm, load_imagenet
 from mvae.evaluate.drawings import Drawings, load_drawings
-from mvae.evaluate.judge import Judge, judge_images
+from mvae.evaluate.judge import VARIANT, Judge, judge_images
+from mvae.models.efficientnet_lite import Backbone, ConvNorm, load_imagenet
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +48,15 @@ def test_folding_keeps_the_output():
 
 
 def test_lower_and_upper_blocks_make_the_whole():
-    backbone = Backbone().fold().eval()
+    backbone = Backbone(VARIANT).fold().eval()
     image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(backbone.upper(backbone.lower(image, 11), 11), backbone(image))
 
 
 def test_imagenet_weights_fill_the_network():
-    backbone = load_imagenet()
-    assert not torch.allclose(backbone.head.conv.weight, Backbone().head.conv.weight)
+    backbone = load_imagenet(VARIANT)
+    assert not torch.allclose(backbone.head.conv.weight, Backbone(VARIANT).head.conv.weight)
     with torch.no_grad():
         features = backbone(torch.zeros(1, 3, 64, 64))
     assert features.shape == (1, 1280)

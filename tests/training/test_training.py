@@ -56,6 +56,7 @@ def test_run_leaves_what_export_reads(whole_run):
         "seconds_per_step",
     } <= set(row)
     assert float(row["negative_elbo_nats"]) == pytest.approx(float(row["kl_nats"]) - float(row["log_likelihood_nats"]), abs=0.2)
+    assert 0 < float(row["perceptual"]) <= 4
     assert 0 < int(row["codes_used"]) <= 4096 and 0 < int(row["active_units"]) <= 256
     assert len(json.loads((whole_run / "run.json").read_text())["data"]["sha256"]) == 64
 

@@ -30,6 +30,8 @@ RECIPE = Recipe(
         freeze_statistics_from=0.88,
         squared=8.0,
         gradient=0.75,
+        perceptual=0.6,
+        perceptual_from=0.75,
     ),
     seq2seq=Seq2SeqStage(
         config=Seq2SeqConfig(d_model=192, encoder_layers=2, decoder_layers=4, heads=4, feed_forward=768),

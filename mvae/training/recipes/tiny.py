@@ -23,6 +23,8 @@ RECIPE = Recipe(
         schedule=Schedule(
             steps=12, batch=8, learning_rate=1e-3, warmup=2, optimiser="muon", checkpoint_minutes=0, sheet_minutes=60
         ),
+        perceptual=0.3,
+        perceptual_from=0.5,
     ),
     seq2seq=Seq2SeqStage(
         config=Seq2SeqConfig(d_model=32, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=64),

