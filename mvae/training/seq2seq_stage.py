@@ -34,7 +34,7 @@ class Seq2SeqModule(nn.Module):
         self.model, self.config = model, config
 
     def forward(self, batch: dict) -> Tensor:
-        """Cross-entropy of every token, [B, positions], nats; ``read`` are the tokens read back, where they are not ``tokens``."""
+        """Cross-entropy of every token, [B, positions], nats. ``read``: the tokens read back, where they are not ``tokens``."""
         tokens, read = batch["tokens"], batch.get("read", batch["tokens"])
         start = torch.full_like(tokens[:, :1], self.config.start_token)
         hidden = self.model.model(
