@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import MarianMTModel
 
 from mvae.config import Seq2SeqConfig, caption
@@ -16,6 +15,7 @@ from mvae.models.mvae import MVAE
 from mvae.models.quantile import cell_index, cells_to_tokens
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
 from mvae.training.checkpoint import step_generator
+from mvae.training.cross_entropy import head_cross_entropy
 from mvae.training.recipe import Seq2SeqStage
 from mvae.training.sampling import sample_tokens
 from mvae.training.sheets import save_sheet
@@ -43,8 +43,8 @@ class Seq2SeqModule(nn.Module):
             decoder_input_ids=torch.cat([start, read[:, :-1]], 1),
             use_cache=False,
         ).last_hidden_state
-        logits = F.linear(hidden, self.model.lm_head.weight[: self.config.codebook])
-        return F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none").view_as(tokens)
+        table = self.model.lm_head.weight[: self.config.codebook]
+        return head_cross_entropy(hidden.flatten(0, 1), table, tokens.flatten()).view_as(tokens)
 
 
 class Seq2SeqTraining:

@@ -12,6 +12,7 @@ from mvae.data.captions import dominant_hue, may_mirror, nearest_colour, recolou
 from mvae.data.dataset import Pictures, augment, rotate_hue, scale, shift
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
 from mvae.training.checkpoint import step_generator
+from mvae.training.cross_entropy import head_cross_entropy
 from mvae.training.sampling import sample_tokens
 from mvae.training.seq2seq_stage import Seq2SeqModule
 from mvae.training.text import encode_texts, train_tokenizer
@@ -42,6 +43,32 @@ def test_cached_sampling_follows_the_uncached_distribution():
     with torch.no_grad():
         logits = model(input_ids=ids, attention_mask=mask, decoder_input_ids=torch.cat([start, tokens[:, :-1]], 1)).logits
     assert torch.equal(logits[..., : CONFIG.codebook].argmax(-1), tokens)
+
+
+def test_head_cross_entropy_and_its_gradients_equal_torchs():
+    generator = torch.Generator().manual_seed(0)
+    hidden, weight = torch.randn(600, 16, generator=generator), torch.randn(50, 16, generator=generator)
+    targets, shares = torch.randint(0, 50, (600,), generator=generator), torch.rand(600, generator=generator)
+    gradients = []
+    for function in (head_cross_entropy, lambda h, w, t: torch.nn.functional.cross_entropy(h @ w.T, t, reduction="none")):
+        h, w = hidden.clone().requires_grad_(), weight.clone().requires_grad_()
+        losses = function(h, w, targets)
+        (losses * shares).sum().backward()
+        gradients.append((losses.detach(), h.grad, w.grad))
+    for mine, torchs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, torchs, rtol=1e-4, atol=1e-4)
+
+
+def test_tokens_read_back_change_the_loss_of_what_follows_alone():
+    torch.manual_seed(0)
+    module = Seq2SeqModule(build_seq2seq(CONFIG), CONFIG).eval()
+    tokens = torch.randint(0, 4096, (1, 64))
+    read = tokens.clone()
+    read[0, 20] = (read[0, 20] + 1) % 4096
+    batch = {"tokens": tokens, "ids": torch.tensor([[5, TEXT_END]]), "mask": torch.tensor([[1, 1]])}
+    with torch.no_grad():
+        plain, disturbed = module(batch), module(batch | {"read": read})
+    assert torch.equal(plain[0, :21], disturbed[0, :21]) and not torch.equal(plain[0, 21:], disturbed[0, 21:])
 
 
 def test_text_padding_does_not_matter():
