@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 import mvae
 from mvae.config import STYLES
-from mvae.data.shards import Sample, read_shard, write_atomic
+from mvae.data.shards import Sample, read_shard
 from mvae.engine.entry import split_name
 from mvae.errors import DataError, MvaeError
+from mvae.files import write_atomic
 from ui.latent_map import latents_of, pack_atlas, principal_plane
 from zoo import fetch, manifest
 

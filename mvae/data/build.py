@@ -30,11 +30,11 @@ from mvae.data.shards import (
     read_shard,
     shard_name,
     shard_paths,
-    write_atomic,
     write_shard,
 )
 from mvae.data.sources import CAPTION_PACKAGES, SOURCES, Source
 from mvae.errors import DataError
+from mvae.files import write_atomic
 
 FORMAT = 2
 """Raised whenever other bytes come out for the same packages."""

@@ -21,9 +21,10 @@ from tqdm import tqdm
 from mvae.config import caption
 from mvae.data.concepts import split_of_key
 from mvae.data.render import fit_square, lossless_webp
-from mvae.data.shards import SHARD_SIZE, Sample, check_size, index_entry, read_plan, shard_name, write_atomic, write_shard
+from mvae.data.shards import SHARD_SIZE, Sample, check_size, index_entry, read_plan, shard_name, write_shard
 from mvae.engine.images import open_image
 from mvae.errors import DataError
+from mvae.files import write_atomic
 
 FORMAT = "folder-1"
 METADATA = "metadata.csv"

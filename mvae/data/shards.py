@@ -6,13 +6,13 @@ WebDataset reads them too. Bytes depend on the samples alone: members are sorted
 import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mvae.errors import DataError
+from mvae.files import write_atomic
 
 SHARD_SIZE = 500
 """Samples in a full shard."""
@@ -39,14 +39,6 @@ def shard_name(role: str, style: str, number: int) -> str:
 def shard_paths(folder: Path, role: str, style: str) -> list[Path]:
     """Shards of one role and style, in order. A plain glob would not do: ``train-fluent-*`` also finds ``train-fluent-3d-…``."""
     return sorted(folder.glob(f"{role}-{style}-{'[0-9]' * 5}.tar"))
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write beside the target and rename, so that a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)
 
 
 def check_size(size: int) -> None:

@@ -7,7 +7,6 @@ Names of result files: ``evaluate-MODEL-MACHINE-DATE.csv``, ``compare-FIRST-vs-S
 import argparse
 import csv
 import io
-import os
 import platform
 import re
 import sys
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mvae.errors import DataError, InputError, MvaeError
+from mvae.files import write_atomic
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -48,11 +48,8 @@ def write_csv(path: Path, names: Iterable[str], rows: Iterable[dict]) -> Path:
     writer = csv.DictWriter(buffer, list(names), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(buffer.getvalue(), encoding="utf-8")
-        partial.replace(path)
+        write_atomic(path, buffer.getvalue().encode())
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); expected a writable folder") from None
     return path

@@ -17,7 +17,6 @@ import argparse
 import hashlib
 import json
 import math
-import os
 import re
 import sys
 from pathlib import Path
@@ -36,6 +35,7 @@ from mvae.evaluate.ceilings import by_style, hits
 from mvae.evaluate.discriminant import fit_discriminant
 from mvae.evaluate.drawings import Drawings, composite_on_white, load_drawings
 from mvae.evaluate.judge import BATCH, JUDGE_PATH, VARIANT, Head, Judge
+from mvae.files import replacing
 from mvae.models import efficientnet_lite
 from mvae.models.efficientnet_lite import Backbone, load_imagenet, scale_pixels
 
@@ -59,14 +59,6 @@ def may_flip(drawings: Drawings) -> torch.Tensor:
         for group, label in zip(drawings.group, drawings.label, strict=True)
     ]
     return ~torch.tensor(sided)
-
-
-def _atomic(path: Path, write) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    write(partial)
-    partial.chmod(0o644)  # safetensors creates files that only their owner can read
-    partial.replace(path)
 
 
 def fingerprint(drawings: Drawings, seed: int) -> str:
@@ -95,7 +87,8 @@ def make_view(backbone: Backbone, drawings: Drawings, number: int, seed: int, fo
             pixels = scale_pixels(rgb).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16):
                 parts.append(backbone.lower(pixels, STORED).permute(0, 2, 3, 1).half().numpy())
-        _atomic(path, lambda partial: _save_array(partial, np.concatenate(parts)))
+        with replacing(path) as partial:
+            _save_array(partial, np.concatenate(parts))
     return np.load(path, mmap_mode="r")
 
 
@@ -118,7 +111,8 @@ def view_features(backbone: Backbone, view: np.ndarray, number: int, folder: Pat
         for start in tqdm(range(0, len(view), BATCH), desc=f"features of view {number}", unit="batch", leave=False):
             with torch.autocast("cpu", torch.bfloat16):
                 found.append(backbone.upper(_batch(view, np.arange(start, min(start + BATCH, len(view)))), STORED).half().numpy())
-        _atomic(path, lambda partial: _save_array(partial, np.concatenate(found)))
+        with replacing(path) as partial:
+            _save_array(partial, np.concatenate(found))
     return torch.from_numpy(np.load(path).astype(np.float32))
 
 
@@ -178,7 +172,8 @@ def _store(path: Path, tuned: dict[str, torch.nn.Parameter], optimizer: torch.op
     for name, value in tuned.items():
         state = optimizer.state[value]
         tensors |= {f"{name}|{key}": torch.as_tensor(state[key]).contiguous() for key in ("exp_avg", "exp_avg_sq", "step")}
-    _atomic(path, lambda partial: save_file(tensors, partial, {"epochs_done": str(epochs_done)}))
+    with replacing(path) as partial:
+        save_file(tensors, partial, {"epochs_done": str(epochs_done)})
 
 
 def _restore(path: Path, tuned: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
@@ -197,7 +192,8 @@ def save_judge(path: Path, backbone: Backbone, head: Head, concepts: np.ndarray,
     tensors = {f"backbone.{k}": v.half().contiguous() for k, v in backbone.state_dict().items()}
     tensors |= {f"head.{k}": v.half().contiguous() for k, v in head.state_dict().items()}
     metadata = {"concepts": json.dumps([str(concept) for concept in concepts]), "training": json.dumps(about, sort_keys=True)}
-    _atomic(path, lambda partial: save_file(tensors, partial, metadata))
+    with replacing(path) as partial:
+        save_file(tensors, partial, metadata)
 
 
 def train_judge(

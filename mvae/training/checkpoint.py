@@ -2,7 +2,6 @@
 of every random draw (see :func:`step_generator`), so that a killed run goes on exactly as if it had not been killed."""
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mvae.errors import TrainingError
+from mvae.files import replacing
 from mvae.training.schedule import WeightAverage
 
 FORMAT = "mvae-checkpoint-1"
@@ -22,13 +22,9 @@ def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write safetensors beside the target, flush to disk, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
-    with open(partial, "rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    """Write safetensors atomically."""
+    with replacing(path) as partial:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
 
 
 def save_checkpoint(

@@ -21,8 +21,8 @@ from torch import nn
 
 from mvae.config import VaeConfig
 from mvae.data.dataset import Pictures, load_pictures
-from mvae.data.shards import write_atomic
 from mvae.errors import DataError
+from mvae.files import write_atomic
 from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import save_tensors, unique_state
 from mvae.training.loop import process_group, train_stage

@@ -5,7 +5,7 @@ import io
 import math
 from pathlib import Path
 
-from mvae.data.shards import write_atomic
+from mvae.files import write_atomic
 
 
 class MetricsLog:

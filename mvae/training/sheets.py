@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from mvae.data.shards import write_atomic
+from mvae.files import write_atomic
 
 
 def checkerboard(side: int, cell: int = 8) -> np.ndarray:

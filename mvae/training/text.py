@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mvae.config import STYLES, TEXT_MAX_TOKENS, caption
 from mvae.data.dataset import Pictures
-from mvae.data.shards import write_atomic
+from mvae.files import write_atomic
 from mvae.models.seq2seq import TEXT_END, TEXT_PAD
 
 SPECIALS = ["<pad>", "<eos>", "<unk>"]

@@ -12,8 +12,9 @@ from PIL import Image
 
 from mvae.config import STYLES, caption
 from mvae.data.render import fit_square, lossless_webp, render_icon
-from mvae.data.shards import Sample, read_shard, shard_name, shard_paths, write_atomic, write_shard
+from mvae.data.shards import Sample, read_shard, shard_name, shard_paths, write_shard
 from mvae.errors import DataError
+from mvae.files import write_atomic
 
 names = st.text("abcdef0123456789_-", min_size=1, max_size=12)
 
