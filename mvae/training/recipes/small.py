@@ -36,9 +36,9 @@ RECIPE = Recipe(
     seq2seq=Seq2SeqStage(
         config=Seq2SeqConfig(d_model=192, encoder_layers=2, decoder_layers=4, heads=4, feed_forward=768),
         schedule=Schedule(
-            steps=4600, batch=96, learning_rate=1.2e-2, warmup=200, optimiser="muon", hidden_learning_rate=6e-3, sheet_minutes=20
+            steps=4500, batch=96, learning_rate=4e-3, warmup=200, optimiser="muon", sheet_minutes=15
         ),
-        input_noise=0.15,
+        input_noise=0.08,
         posterior_share=0.2,
         original_share=0.8,
         word_augmentation=0.2,
