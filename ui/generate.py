@@ -202,7 +202,8 @@ class GenerateTab:
 
     def _choices(self):
         recommended = self.library.recommended()
-        style = gr.Radio(style_choices(), value="", label="Style", elem_id="style-choice")
+        # A first sticker should show what the model can do: a named style is drawn better than an unnamed one.
+        style = gr.Radio(style_choices(), value="fluent", label="Style", elem_id="style-choice")
         names = gr.CheckboxGroup(
             self._model_choices(), value=self.library.default_names, label="Models to compare", elem_id="model-choice"
         )
