@@ -27,6 +27,11 @@ def negative_elbo(x: Tensor, reconstruction: Tensor, mean: Tensor, log_variance:
     return gaussian_kl(mean, log_variance) - gaussian_log_likelihood(x, reconstruction, variance)
 
 
+def on_white(image: Tensor) -> Tensor:
+    """Premultiplied RGBA [B, 4, S, S] → the RGB that is seen on white, [B, 3, S, S], clamped to [0, 1]."""
+    return (image[:, :3] + 1 - image[:, 3:]).clamp(0, 1)
+
+
 def gradient_difference(difference: Tensor) -> Tensor:
     """Mean absolute finite difference, along rows and columns, of an error image: penalises blurred and doubled edges."""
     rows = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean((1, 2, 3))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mvae.models.efficientnet_lite import load_imagenet, scale_pixels
+from mvae.objective import on_white
 
 TAPS = (3, 5, 11, 15)
 """Compared are the activations that enter these blocks: strides 4, 8, 16 and 32."""
@@ -27,8 +28,8 @@ class PerceptualDistance(nn.Module):
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Unit-length channel vectors at every place, per tap, of what is seen on white."""
-        seen = (image[:, :3] + 1 - image[:, 3:]).clamp(0, 1)
-        x = self.network.stem(scale_pixels(255 * seen.contiguous(memory_format=torch.channels_last)))
+        seen = on_white(image).contiguous(memory_format=torch.channels_last)
+        x = self.network.stem(scale_pixels(255 * seen))
         found, entered = [], 0
         for block in TAPS:
             x, entered = self.network.between(x, entered, block), block

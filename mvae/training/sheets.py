@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from mvae.files import write_atomic
+from mvae.objective import on_white
 
 
 def checkerboard(side: int, cell: int = 8) -> np.ndarray:
@@ -45,6 +46,6 @@ def save_sheet(path: Path, rows: list[Tensor], captions: list[str] | None = None
 
 def psnr_on_white(x: Tensor, y: Tensor) -> Tensor:
     """PSNR in dB per image of two premultiplied batches [B, 4, S, S], composited on white as 8-bit RGB: [B]."""
-    seen = [torch.round((i[:, :3] + 1 - i[:, 3:]).clamp(0, 1) * 255) / 255 for i in (x, y)]
+    seen = [torch.round(on_white(i) * 255) / 255 for i in (x, y)]
     error = (seen[0] - seen[1]).square().mean((1, 2, 3)).clamp(min=1e-10)
     return -10 * torch.log10(error)
