@@ -153,7 +153,8 @@ def adopt_vae(entry: Path, out: Path, recipe: Recipe) -> None:
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Fill ``module`` from safetensors of any floating type; tied names and step counters may be absent, nothing else.
+    """Fill ``module`` from safetensors of any floating type; tied names, step counters and constant tables (the sinusoidal
+    positions, which transformers does not save) may be absent, nothing else.
 
     Raises :class:`DataError` where names or shapes differ.
     """
@@ -161,6 +162,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         missing, unexpected = module.load_state_dict({n: t.float() for n, t in load_file(path).items()}, strict=False)
     except RuntimeError as error:
         raise DataError(f"{path}: {str(error).splitlines()[-1].strip()}") from error
-    absent = set(missing) & set(state_tensors(module))
+    constant = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+    absent = set(missing) & set(state_tensors(module)) - constant
     if unexpected or absent:
         raise DataError(f"{path}: unexpected {sorted(unexpected)[:3]}, missing {sorted(absent)[:3]} tensors")

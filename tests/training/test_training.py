@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from mvae.errors import DataError, TrainingError
 from mvae.training.checkpoint import step_generator
-from mvae.training.cli import train
+from mvae.training.cli import load_weights, train
 from mvae.training.precision import probe_precision
 from mvae.training.recipe import load_recipe
 from mvae.training.schedule import build_optimisers, learning_rate_factor
@@ -178,3 +178,17 @@ def test_warm_start_takes_the_vae_and_goes_on_with_the_seq2seq(whole_run, tmp_pa
     assert 0 < change < 0.05  # a fresh start would differ by whole weights
     with pytest.raises(DataError, match="lacks"):
         train(recipe, tmp_path / "off", warm_start=tmp_path, progress=False)
+
+
+def test_an_exported_entry_can_be_trained_on():
+    """Entries are saved by transformers, which leaves out what it computes itself."""
+    from mvae.models.seq2seq import build_seq2seq
+
+    model = build_seq2seq(load_recipe("small").seq2seq.config)
+    positions = model.model.encoder.embed_positions.weight.clone()
+    path = Path("zoo/models/small/model.safetensors")
+    load_weights(model, path)
+    stored = load_file(path)
+    assert torch.equal(model.model.encoder.embed_positions.weight, positions)
+    name = "model.decoder.layers.0.fc1.weight"
+    assert torch.equal(model.state_dict()[name], stored[name].float())
