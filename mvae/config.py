@@ -46,16 +46,30 @@ class LatentConfig(_Record):
     latent_id: str = "0"
     """"0" is provisional; the latent that every size shares is frozen as "1" once it has been chosen by measurement."""
     grid: int = 8
-    """Rows and columns of the token grid."""
+    """Rows of the token grid, and columns unless ``columns`` says otherwise."""
     levels: int = 8
     """L: cells of equal prior mass per latent coordinate."""
     coordinates: int = 4
-    """C: latent coordinates per grid position."""
+    """C: latent coordinates of one token."""
+    depth: int = 1
+    """Tokens per grid position."""
+    columns: int = 0
+    """Columns of the token grid where it is not square; 0: as many as rows."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        return self.grid, self.columns or self.grid
 
     @property
     def positions(self) -> int:
-        """Tokens per image."""
-        return self.grid * self.grid
+        """Tokens per image: row by row, the ``depth`` tokens of a position together."""
+        return self.shape[0] * self.shape[1] * self.depth
+
+    @property
+    def channels(self) -> int:
+        """Latent coordinates per grid position."""
+        return self.depth * self.coordinates
 
     @property
     def codebook(self) -> int:
@@ -77,6 +91,8 @@ class VaeConfig(_Record):
     levels: int = 8
     coordinates: int = 4
     latent_id: str = "0"
+    depth: int = 1
+    columns: int = 0
     patch: int = 4
     """Side of the pixel patch folded into channels before the first and after the last convolution: no convolution runs
     at full resolution, which is where the time would go."""
@@ -89,7 +105,7 @@ class VaeConfig(_Record):
 
     @property
     def latent(self) -> LatentConfig:
-        return LatentConfig(self.latent_id, self.grid, self.levels, self.coordinates)
+        return LatentConfig(self.latent_id, self.grid, self.levels, self.coordinates, self.depth, self.columns)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The mVAE: a Gaussian VAE on a small grid of latents whose prior quantiles are the seq2seq's tokens.
 
-Legend: B batch, S image side, C latent coordinates, h = w = grid. Images are premultiplied RGBA in [0, 1], [B, 4, S, S].
+Legend: B batch, S image side, C latent coordinates of a grid position, h and w rows and columns of the grid. Images are premultiplied RGBA in [0, 1], [B, 4, S, S].
 """
 
 import math
@@ -10,8 +10,23 @@ from torch import Tensor, nn
 
 from mvae.config import VaeConfig
 from mvae.errors import DataError
-from mvae.models.blocks import conv_norm, stage
+from mvae.models.blocks import Size, conv_norm, stage
 from mvae.models.quantile import cell_index, cells_to_tokens, latent_table, quantise_straight_through
+
+
+def resolutions(config: VaeConfig, count: int) -> list[Size]:
+    """Feature-map sizes of ``count`` stages from the grid up to image_size / patch: doubled until they meet it.
+
+    Raises :class:`DataError` where they don't meet it.
+    """
+    full = config.image_size // config.patch
+    sizes = [tuple(min(side * 2**number, full) for side in config.latent.shape) for number in range(count)]
+    if config.patch not in (2, 4, 8) or not sizes or sizes[-1] != (full, full):
+        raise DataError(
+            f"{count} stages from a grid of {config.latent.shape} reach {sizes[-1] if sizes else None}, expected {full}×{full}: "
+            f"{config.image_size} px with patch {config.patch}, which is 2, 4 or 8"
+        )
+    return sizes
 
 
 class Encoder(nn.Module):
@@ -19,15 +34,15 @@ class Encoder(nn.Module):
 
     def __init__(self, config: VaeConfig):
         super().__init__()
-        self.coordinates = config.coordinates
         widths, blocks = config.encoder_widths, config.encoder_blocks
+        sizes = resolutions(config, len(widths))[::-1]
         layers: list[nn.Module] = [nn.PixelUnshuffle(config.patch)]
-        channels = 4 * config.patch**2
-        for number, (width, count) in enumerate(zip(widths, blocks, strict=True)):
-            layers.append(stage(channels, width, count, resample="down" if number else None))
-            channels = width
+        channels, source = 4 * config.patch**2, sizes[0]
+        for width, count, size in zip(widths, blocks, sizes, strict=True):
+            layers.append(stage(channels, width, count, source=source, size=size))
+            channels, source = width, size
         self.trunk = nn.Sequential(*layers)
-        self.head = nn.Conv2d(channels, 2 * config.coordinates, 1)
+        self.head = nn.Conv2d(channels, 2 * config.latent.channels, 1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.head(self.trunk(2 * image - 1)).float().chunk(2, 1)
@@ -40,11 +55,12 @@ class Decoder(nn.Module):
     def __init__(self, config: VaeConfig):
         super().__init__()
         widths, blocks = config.decoder_widths, config.decoder_blocks
+        sizes = resolutions(config, len(widths))
         layers: list[nn.Module] = []
-        channels = config.coordinates
-        for number, (width, count) in enumerate(zip(widths, blocks, strict=True)):
-            layers.append(stage(channels, width, count, resample="up" if number else None))
-            channels = width
+        channels, source = config.latent.channels, sizes[0]
+        for width, count, size in zip(widths, blocks, sizes, strict=True):
+            layers.append(stage(channels, width, count, source=source, size=size))
+            channels, source = width, size
         self.trunk = nn.Sequential(*layers)
         # Two thin pixel shuffles reach full resolution: the last convolutions run at half of it or less. BatchNorm comes
         # before the shuffle because it folds into a convolution but not across a shuffle.
@@ -66,11 +82,6 @@ class MVAE(nn.Module):
 
     def __init__(self, config: VaeConfig):
         super().__init__()
-        for name, widths in (("encoder_widths", config.encoder_widths), ("decoder_widths", config.decoder_widths)):
-            reached = config.image_size // config.patch // 2 ** (len(widths) - 1)
-            if reached != config.grid or config.patch not in (2, 4, 8):
-                raise DataError(f"{name}: {len(widths)} stages from {config.image_size} px with patch {config.patch} end at a "
-                                f"{reached}×{reached} grid, expected {config.grid}×{config.grid}")
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
@@ -81,13 +92,14 @@ class MVAE(nn.Module):
         return quantise_straight_through(mean, self.config.levels)
 
     def tokens_from_mean(self, mean: Tensor) -> Tensor:
-        """[B, C, h, w] → int64 [B, h*w] in 0 … L**C-1."""
-        return cells_to_tokens(cell_index(mean, self.config.levels), self.config.levels)
+        """[B, C, h, w] → int64 [B, positions] in 0 … L**C-1."""
+        return cells_to_tokens(cell_index(mean, self.config.levels), self.config.levels, self.config.depth)
 
     def latents_from_tokens(self, tokens: Tensor) -> Tensor:
-        """int64 [B, h*w] (mask token allowed) → ẑ [B, C, h, w]."""
-        grid = self.config.grid
-        return self.table[tokens].transpose(1, 2).reshape(-1, self.config.coordinates, grid, grid)
+        """int64 [B, positions] (mask token allowed) → ẑ [B, C, h, w]."""
+        latent = self.config.latent
+        places = self.table[tokens].reshape(-1, latent.shape[0] * latent.shape[1], latent.channels)
+        return places.transpose(1, 2).reshape(-1, latent.channels, *latent.shape)
 
     @torch.no_grad()
     def encode_tokens(self, image: Tensor) -> Tensor:
@@ -110,4 +122,4 @@ class MVAE(nn.Module):
 
 def capacity_nats(config: VaeConfig) -> float:
     """What the tokens of one image can carry at most: positions · coordinates · ln L nats."""
-    return config.grid**2 * config.coordinates * math.log(config.levels)
+    return config.latent.positions * config.coordinates * math.log(config.levels)

@@ -1,6 +1,6 @@
 """Prior-quantile tokens: each latent coordinate falls into one of L cells of equal mass under the prior N(0, 1).
 
-Legend: z, mean, log_variance have shape [B, C, h, w]; tokens [B, h*w], row-major; u = Φ(mean) in (0, 1).
+Legend: z, mean, log_variance have shape [B, C, h, w]; tokens [B, h*w*depth], row-major; u = Φ(mean) in (0, 1).
 """
 
 import torch
@@ -40,13 +40,16 @@ def quantise_straight_through(mean: Tensor, levels: int) -> Tensor:
     return normal_quantile(u + (center - u).detach())
 
 
-def cells_to_tokens(index: Tensor, levels: int) -> Tensor:
-    """Cell indices [B, C, h, w] → tokens [B, h*w]; the first coordinate is the most significant digit."""
-    index = index.flatten(2)
-    tokens = index[:, 0]
-    for coordinate in range(1, index.shape[1]):
-        tokens = tokens * levels + index[:, coordinate]
-    return tokens
+def cells_to_tokens(index: Tensor, levels: int, depth: int = 1) -> Tensor:
+    """Cell indices [B, C, h, w] → tokens [B, h*w*depth]; the first coordinate is the most significant digit.
+
+    With ``depth`` tokens a position, the first C / depth coordinates make its first token, and so on.
+    """
+    digits = index.flatten(2).unflatten(1, (depth, -1))
+    tokens = digits[:, :, 0]
+    for coordinate in range(1, digits.shape[2]):
+        tokens = tokens * levels + digits[:, :, coordinate]
+    return tokens.transpose(1, 2).flatten(1)
 
 
 def latent_table(levels: int, coordinates: int) -> Tensor:
