@@ -21,6 +21,7 @@ VERBS = {
     "decode": ".mvae file → pictures (PNG)",
     "bench": "latency, bytes and memory of models",
     "evaluate": "judge a model's stickers and reconstructions",
+    "reproduce": "run a study again and write its table",
 }
 TRAINING_PACKAGES = {"torch", "transformers", "safetensors", "optimum", "resvg_py", "efficientnet_lite_pytorch"}
 

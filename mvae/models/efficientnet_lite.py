@@ -1,6 +1,6 @@
 """EfficientNet-Lite (Apache-2.0, Google): convolutions, batch normalisation that can be folded away, ReLU6.
 
-Lite2 sees for the judge, Lite0 for the perceptual distance that trains a decoder: never one network for both.
+Lite2 sees for the judge; Lite0 and Lite1 for perceptual distances (:mod:`mvae.models.perceptual`).
 Legend of shapes: B images, C channels, S side in pixels, F = ``FEATURES`` channels after the last convolution.
 """
 
@@ -20,6 +20,15 @@ STAGES = {  # (blocks, kernel, stride, expansion, channels)
         (3, 3, 2, 6, 80),
         (3, 5, 1, 6, 112),
         (4, 5, 2, 6, 192),
+        (1, 3, 1, 6, 320),
+    ),
+    1: (
+        (1, 3, 1, 1, 16),
+        (3, 3, 2, 6, 24),
+        (3, 5, 2, 6, 40),
+        (4, 3, 2, 6, 80),
+        (4, 5, 1, 6, 112),
+        (5, 5, 2, 6, 192),
         (1, 3, 1, 6, 320),
     ),
     2: (
@@ -87,7 +96,7 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """Images to features. ``blocks`` is a flat list, so that training can start from the stored activations of any block.
 
-    ``variant``: 0 or 2, the number behind "Lite".
+    ``variant``: 0, 1 or 2, the number behind "Lite".
     """
 
     def __init__(self, variant: int):

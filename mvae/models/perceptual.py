@@ -1,7 +1,8 @@
 """A distance that sees outlines, faces and textures as a classifier does, to train decoders by (Zhang et al. 2018, "The
 unreasonable effectiveness of deep features as a perceptual metric", without their learned weights).
 
-Never the judge's network: Lite0 here, Lite2 there, so that a decoder is not trained on the very thing that scores it.
+Never the judge's network: Lite0 trains, Lite1 measures, Lite2 judges, so that a decoder is not trained on the very thing that
+scores it.
 """
 
 import torch
@@ -11,16 +12,20 @@ from torch.nn import functional as F
 from mvae.models.efficientnet_lite import load_imagenet, scale_pixels
 from mvae.objective import on_white
 
-TAPS = (3, 5, 11, 15)
-"""Compared are the activations that enter these blocks: strides 4, 8, 16 and 32."""
+TAPS = {0: (3, 5, 11, 15), 1: (4, 7, 15, 20)}
+"""Compared are the activations that enter these blocks: the ends of the stages with strides 4, 8, 16 and 32, by variant."""
 
 
 class PerceptualDistance(nn.Module):
-    """Frozen EfficientNet-Lite0. Premultiplied RGBA in, a distance per picture out: 0 for equal pictures, at most 4."""
+    """A frozen EfficientNet-Lite. Premultiplied RGBA in, a distance per picture out: 0 for equal pictures, at most 4.
 
-    def __init__(self):
+    ``variant``: the number behind "Lite", 0 or 1.
+    """
+
+    def __init__(self, variant: int = 0):
         super().__init__()
-        self.network = load_imagenet(0).fold().to(memory_format=torch.channels_last).requires_grad_(False)
+        self.taps = TAPS[variant]
+        self.network = load_imagenet(variant).fold().to(memory_format=torch.channels_last).requires_grad_(False)
 
     def train(self, mode: bool = True) -> "PerceptualDistance":
         """Always in evaluation mode."""
@@ -31,7 +36,7 @@ class PerceptualDistance(nn.Module):
         seen = on_white(image).contiguous(memory_format=torch.channels_last)
         x = self.network.stem(scale_pixels(255 * seen))
         found, entered = [], 0
-        for block in TAPS:
+        for block in self.taps:
             x, entered = self.network.between(x, entered, block), block
             found.append(F.normalize(x, dim=1, eps=1e-3))
         return found

@@ -94,7 +94,7 @@ class Seq2SeqTraining:
         sampled = torch.tensor([draw[7] < self.recipe.posterior_share for draw in draws])[:, None, None, None]
         noise = torch.randn(mean.shape, generator=generator) * self.views.deviation[indices, chosen].float()
         cells = cell_index(torch.where(sampled, mean + noise, mean), self.vae.config.levels)
-        tokens = cells_to_tokens(cells, self.vae.config.levels)
+        tokens = cells_to_tokens(cells, self.vae.config.levels, self.vae.config.depth)
         ids, mask = encode_texts(self.tokenizer, texts)
         return {"tokens": tokens, "read": self._disturbed(tokens, generator), "ids": ids, "mask": mask}
 
