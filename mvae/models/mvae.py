@@ -1,6 +1,7 @@
 """The mVAE: a Gaussian VAE on a small grid of latents whose prior quantiles are the seq2seq's tokens.
 
-Legend: B batch, S image side, C latent coordinates of a grid position, h and w rows and columns of the grid. Images are premultiplied RGBA in [0, 1], [B, 4, S, S].
+Legend: B batch, S image side, C latent coordinates of a grid position, h and w rows and columns of the grid. Images are
+premultiplied RGBA in [0, 1], [B, 4, S, S].
 """
 
 import math

@@ -19,7 +19,6 @@ from tqdm import tqdm
 from mvae.bench import measure as bench
 from mvae.config import DEFAULT_MODEL, LatentConfig
 from mvae.data.dataset import Pictures, load_pictures
-from mvae.data.shards import write_atomic
 from mvae.engine.model import load
 from mvae.errors import OptionError, TrainingError
 from mvae.evaluate.ceilings import measure
@@ -27,6 +26,7 @@ from mvae.evaluate.drawings import list_drawings
 from mvae.evaluate.judge import Judge
 from mvae.evaluate.results import result_path, write_csv
 from mvae.evaluate.through_tokens import sample_drawings, torch_roundtrip
+from mvae.files import write_atomic
 from mvae.models.mvae import MVAE, capacity_nats
 from mvae.models.perceptual import PerceptualDistance
 from mvae.reproduce.latent_arms import Arm, arms
@@ -37,9 +37,10 @@ from mvae.training.vae_stage import VaeTraining
 SEEN_DRAWINGS = 1000
 """Drawings of trained concepts that are judged beside all of the never-seen ones."""
 COLUMNS = (
-    "arm", "about", "tokens", "codebook", "bytes", "parameters", "decoder_mmac", "token_ceiling", "token_ceiling_5", "real_ceiling",
-    "of_real_ceiling", "token_ceiling_seen", "real_ceiling_seen", "psnr", "ssim", "psnr_64", "perceptual", "codes_used",
-    "token_nats", "rate_nats", "capacity_nats", "tokens_ms", "steps", "batch", "seconds", "command",
+    "arm", "about", "tokens", "codebook", "bytes", "parameters", "decoder_mmac",
+    "token_ceiling", "token_ceiling_5", "real_ceiling", "of_real_ceiling", "token_ceiling_seen", "real_ceiling_seen",
+    "psnr", "ssim", "psnr_64", "perceptual", "codes_used", "token_nats", "rate_nats", "capacity_nats",
+    "tokens_ms", "steps", "batch", "seconds", "command",
 )
 
 

@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from mvae.data.shards import write_atomic
+from mvae.files import write_atomic
 
 WANTED = 0.75
 """Share of the real drawings' score that the latent should keep."""

@@ -1,6 +1,7 @@
 """Prior-quantile tokens: equal mass, round trip, straight-through gradient."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -75,6 +76,27 @@ def test_decoded_colour_never_exceeds_alpha():
     assert image.shape == (2, 4, 64, 64) and image.min() >= 0 and (image[:, :3] <= image[:, 3:]).all()
 
 
+@pytest.mark.parametrize(
+    ("changes", "positions"),
+    [({"depth": 2}, 128), ({"columns": 16}, 128), ({"grid": 12}, 144), ({"levels": 4, "coordinates": 6, "depth": 2}, 128)],
+)
+def test_other_grids_round_trip(changes, positions):
+    config = replace(TINY, **changes)
+    model = MVAE(config).eval()
+    tokens = torch.randint(0, config.latent.codebook, (2, positions), generator=torch.Generator().manual_seed(0))
+    assert config.latent.positions == positions
+    assert torch.equal(model.tokens_from_mean(model.latents_from_tokens(tokens)), tokens)
+    image = torch.rand(2, 4, 64, 64)
+    assert model.encode_tokens(image).shape == (2, positions) and model.decode_tokens(tokens).shape == image.shape
+    assert capacity_nats(config) == pytest.approx(positions * math.log(config.latent.codebook))
+
+
+def test_tokens_of_one_position_stand_together():
+    cells = torch.zeros(1, 4, 2, 2, dtype=torch.long)
+    cells[0, :, 0, 1] = torch.tensor([1, 2, 3, 4])
+    assert cells_to_tokens(cells, 8, depth=2)[0].tolist() == [0, 0, 10, 28, 0, 0, 0, 0]
+
+
 def test_resolutions_must_meet():
-    with pytest.raises(DataError, match="16×16 grid, expected 8×8"):
+    with pytest.raises(DataError, match="expected 32×32"):
         MVAE(VaeConfig(image_size=128, patch=4, encoder_widths=(8, 8), encoder_blocks=(0, 0)))
