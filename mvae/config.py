@@ -113,7 +113,8 @@ class Seq2SeqConfig(_Record):
     """What varies in the stock Marian configuration; everything else is fixed in :mod:`mvae.models.seq2seq`."""
 
     vocabulary: int = 4100
-    """Rows of *both* embedding tables: the exporter's version of transformers copies one size to the other."""
+    """Text pieces, and rows of *both* embedding tables where nothing but text is read: the exporter's version of transformers
+    copies one size to the other."""
     codebook: int = 4096
     """Image tokens are ids 0 … codebook-1 of the decoder; the ids behind them are the marks below."""
     positions: int = 64
@@ -123,6 +124,18 @@ class Seq2SeqConfig(_Record):
     heads: int = 4
     feed_forward: int = 768
     dropout: float = 0.0
+    memory: int = 0
+    """Stickers whose tokens the encoder reads before the text, id ``vocabulary + token`` each; 0: it reads text alone."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of both embedding tables."""
+        return self.vocabulary + (self.codebook if self.memory else 0)
+
+    @property
+    def read_length(self) -> int:
+        """Longest input of the encoder: the memory's tokens, then the text's."""
+        return self.memory * self.positions + TEXT_MAX_TOKENS
 
     @property
     def start_token(self) -> int:

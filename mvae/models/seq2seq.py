@@ -2,7 +2,7 @@
 
 from transformers import MarianConfig, MarianMTModel
 
-from mvae.config import TEXT_MAX_TOKENS, Seq2SeqConfig
+from mvae.config import Seq2SeqConfig
 
 TEXT_PAD, TEXT_END, TEXT_UNKNOWN = 0, 1, 2
 
@@ -10,8 +10,8 @@ TEXT_PAD, TEXT_END, TEXT_UNKNOWN = 0, 1, 2
 def marian_config(config: Seq2SeqConfig) -> MarianConfig:
     """The stock configuration. ``pad_token_id`` is the decoder's start mark; the text side masks its padding explicitly."""
     return MarianConfig(
-        vocab_size=config.vocabulary,
-        decoder_vocab_size=config.vocabulary,
+        vocab_size=config.rows,
+        decoder_vocab_size=config.rows,
         share_encoder_decoder_embeddings=False,
         tie_word_embeddings=True,
         d_model=config.d_model,
@@ -26,7 +26,7 @@ def marian_config(config: Seq2SeqConfig) -> MarianConfig:
         attention_dropout=0.0,
         activation_dropout=0.0,
         scale_embedding=True,
-        max_position_embeddings=max(config.positions + 1, TEXT_MAX_TOKENS),
+        max_position_embeddings=max(config.positions + 1, config.read_length),
         pad_token_id=config.start_token,
         decoder_start_token_id=config.start_token,
         bos_token_id=config.start_token,
@@ -37,8 +37,8 @@ def marian_config(config: Seq2SeqConfig) -> MarianConfig:
 
 
 def build_seq2seq(config: Seq2SeqConfig) -> MarianMTModel:
-    """A freshly initialised model; both embedding tables have ``config.vocabulary`` rows, the head shares the decoder's."""
+    """A freshly initialised model; both embedding tables have ``config.rows`` rows, the head shares the decoder's."""
     model = MarianMTModel(marian_config(config))
     model.generation_config.max_length = config.positions + 1
-    model.generation_config.suppress_tokens = list(range(config.codebook, config.vocabulary))
+    model.generation_config.suppress_tokens = list(range(config.codebook, config.rows))
     return model

@@ -76,8 +76,12 @@ class Seq2SeqStage:
     """Largest share of the tokens read back that are swapped for those of another picture at the same place; every picture draws
     its share from 0 to this. What is to be written stays true: the model learns to go on well after a token it would not have
     written, as it must when it draws freely."""
+    memory_candidates: int = 12
+    """Stickers with the nearest captions, the picture itself left out, among which ``config.memory`` are drawn."""
+    drop_memory: float = 0.1
+    """Share of captions with text but without memory."""
     drop_text: float = 0.1
-    """Share of captions replaced by the empty text, for classifier-free guidance."""
+    """Share of captions replaced by the empty text, without memory, for classifier-free guidance."""
     drop_style: float = 0.15
     """Share of captions without a style word: the model then chooses the style itself."""
     word_augmentation: float = 0.25

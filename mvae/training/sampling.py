@@ -20,13 +20,16 @@ def sample_tokens(
     temperature: float,
     seed: int,
 ) -> Tensor:
-    """Text ids and mask [B, T] → image tokens int64 [B, positions], with classifier-free guidance against ``empty`` [1, 1]."""
+    """What the encoder reads, ids and mask [B, T] → image tokens int64 [B, positions].
+
+    With classifier-free guidance against ``empty`` [1, 1] and no memory.
+    """
     device = next(model.parameters()).device
     count = ids.shape[0]
-    blank = torch.zeros_like(ids)
-    blank[:, :1] = empty
-    seen = torch.zeros_like(mask)
-    seen[:, 0] = 1
+    blank, seen = torch.zeros_like(ids), torch.zeros_like(mask)
+    place = config.memory * config.positions  # the text's place, the memory's being empty
+    blank[:, place : place + 1] = empty
+    seen[:, place] = 1
     ids, mask = torch.cat([ids, blank]).to(device), torch.cat([mask, seen]).to(device)
     states = model.get_encoder()(input_ids=ids, attention_mask=mask)
     generator = torch.Generator().manual_seed(seed)

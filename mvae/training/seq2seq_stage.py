@@ -3,19 +3,23 @@
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import MarianMTModel
 
 from mvae.config import Seq2SeqConfig, caption
 from mvae.data.captions import reworded, with_article
 from mvae.data.dataset import Pictures
+from mvae.engine.memory import Memory
 from mvae.models.mvae import MVAE
 from mvae.models.quantile import cell_index, cells_to_tokens
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
 from mvae.training.checkpoint import step_generator
 from mvae.training.cross_entropy import head_cross_entropy
+from mvae.training.recall import Recall, read_before_text
 from mvae.training.recipe import Seq2SeqStage
 from mvae.training.sampling import sample_tokens
 from mvae.training.sheets import save_sheet
@@ -60,6 +64,16 @@ class Seq2SeqTraining:
             # On CPUs the backward pass of fused attention takes a third of the step at this size; plain products do not.
             self.module.model.set_attn_implementation("eager")
         self.controller: dict = {}
+        self.memory, self.recall = None, None
+        if recipe.config.memory:
+            cells = cell_index(views.mean.flatten(0, 1).float(), vae.config.levels)
+            tokens = cells_to_tokens(cells, vae.config.levels, vae.config.depth).unflatten(0, views.mean.shape[:2])
+            metas = pictures.meta
+            self.memory = Memory.build(
+                [meta["label"] for meta in metas], [meta.get("tags", []) for meta in metas],
+                [meta.get("style") or "" for meta in metas], tokens[:, 0].numpy(), vae.config.latent_id,
+            )
+            self.recall = Recall(self.memory, pictures, tokens, recipe.memory_candidates)
         self.choices = [[v for v, text in enumerate(row) if v and text] for row in views.labels]
 
     def settings(self) -> dict:
@@ -96,6 +110,10 @@ class Seq2SeqTraining:
         cells = cell_index(torch.where(sampled, mean + noise, mean), self.vae.config.levels)
         tokens = cells_to_tokens(cells, self.vae.config.levels, self.vae.config.depth)
         ids, mask = encode_texts(self.tokenizer, texts)
+        if self.recall is not None:
+            known = self.recall.draw(indices, chosen, self.config.memory, generator)
+            kept = torch.rand(len(indices), generator=generator) >= self.recipe.drop_memory
+            ids, mask = read_before_text(known, kept & torch.tensor([bool(t) for t in texts]), ids, mask, self.config.vocabulary)
         return {"tokens": tokens, "read": self._disturbed(tokens, generator), "ids": ids, "mask": mask}
 
     def _disturbed(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
@@ -111,13 +129,29 @@ class Seq2SeqTraining:
     def interval_metrics(self) -> dict[str, float]:
         return {}
 
+    def encode(self, pictures: Pictures, index: list[int]) -> tuple[Tensor, Tensor]:
+        """What the encoder reads for the captions of ``pictures``: recalled stickers, if there is a memory, and the text.
+
+        A picture that is in the memory does not recall itself.
+        """
+        ids, mask = encode_texts(self.tokenizer, [pictures.captions[i] for i in index])
+        if self.memory is None:
+            return ids, mask
+        own, metas = pictures is self.pictures, [pictures.meta[i] for i in index]
+        rows = [
+            self.memory.recall(meta["label"], meta.get("style"), self.config.memory, exclude=[i] if own else ())
+            for i, meta in zip(index, metas, strict=True)
+        ]
+        known = torch.from_numpy(self.memory.tokens[np.stack(rows)].astype(np.int64))
+        return read_before_text(known, torch.ones(len(index), dtype=torch.bool), ids, mask, self.config.vocabulary)
+
     def _nats(self, model: nn.Module, pictures: Pictures, count: int = 256) -> float:
         """Cross-entropy of exact tokens given "STYLE label", nats per token, on evenly spaced pictures."""
         device = next(model.parameters()).device
         index = torch.linspace(0, len(pictures) - 1, min(count, len(pictures))).long().tolist()
         self.vae.to(device)
         tokens = self.vae.encode_tokens(pictures.batch(index, device))
-        ids, mask = encode_texts(self.tokenizer, [pictures.captions[i] for i in index])
+        ids, mask = self.encode(pictures, index)
         return model({"tokens": tokens, "ids": ids.to(device), "mask": mask.to(device)}).float().mean().item()
 
     def sheet(self, model: nn.Module, path: Path) -> None:
@@ -126,14 +160,16 @@ class Seq2SeqTraining:
         self.vae.to(device)
         parts = [(self.pictures, 40), (self.unseen, 8)]
         rows: list[list[Tensor]] = [[], []]
-        texts = []
+        texts, read = [], []
         for pictures, count in parts:
             index = torch.linspace(0, len(pictures) - 1, min(count, len(pictures))).long().tolist()
             image = pictures.batch(index, device)
             rows[0].append(image)
             rows[1].append(self.vae.decode_tokens(self.vae.encode_tokens(image)))
             texts += [pictures.captions[i] for i in index]
-        ids, mask = encode_texts(self.tokenizer, texts)
+            read.append(self.encode(pictures, index))
+        width = max(ids.shape[1] for ids, _ in read)
+        ids, mask = (torch.cat([F.pad(part, (0, width - part.shape[1])) for part in parts]) for parts in zip(*read, strict=True))
         empty = torch.tensor([[TEXT_END]])
         drawn = []
         for seed in (0, 1):

@@ -1,0 +1,51 @@
+"""The memory in training: for every picture the stickers whose captions lie nearest, itself left out."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mvae.data.dataset import Pictures
+from mvae.engine.memory import Memory
+
+FIRST_CHOICE = 0.7
+"""Share of draws that read the nearest stickers, as in use; the rest reads any of the candidates, against blind trust."""
+
+
+class Recall:
+    """Draws what the encoder reads beside each caption.
+
+    A picture as it was drawn never reads itself. A mirrored, moved or recoloured view of it may read the original: that is how
+    redrawing is learned.
+    """
+
+    def __init__(self, memory: Memory, pictures: Pictures, tokens: Tensor, candidates: int, progress: bool = True):
+        """``tokens``: int64 [N, V, P] of every view; ``memory`` holds the N pictures themselves, in their order."""
+        self.tokens = tokens
+        labels = [meta["label"] for meta in pictures.meta]
+        styles = [meta.get("style") or None for meta in pictures.meta]
+        bar = tqdm(range(len(pictures)), desc="memory", disable=not progress)
+        found = [memory.recall(labels[i], styles[i], candidates, exclude=[i]) for i in bar]
+        self.nearest = torch.from_numpy(np.stack(found))
+
+    def draw(self, index: list[int], views: list[int], count: int, generator: torch.Generator) -> Tensor:
+        """Tokens of ``count`` stickers a picture, int64 [B, count, P]."""
+        rows, draws = [], torch.rand(len(index), generator=generator).tolist()
+        for number, (picture, view) in enumerate(zip(index, views, strict=True)):
+            known = self.nearest[picture]
+            if view:
+                known = torch.cat([known.new_tensor([picture]), known])
+            usual = draws[number] < FIRST_CHOICE
+            rows.append(known[:count] if usual else known[torch.randperm(len(known), generator=generator)[:count]])
+        chosen = torch.stack(rows)
+        return self.tokens[chosen, 0]
+
+
+def read_before_text(memory: Tensor, present: Tensor, ids: Tensor, mask: Tensor, offset: int) -> tuple[Tensor, Tensor]:
+    """What the encoder reads: tokens [B, K, P] as ids ``offset + token``, then the text's ids [B, T]; masks likewise.
+
+    ``present`` bool [B]: without it a row's memory is masked, never left out, so that the text keeps its place.
+    """
+    seen = (memory + offset).flatten(1)
+    there = present[:, None].expand_as(seen)
+    return torch.cat([torch.where(there, seen, 0), ids], 1), torch.cat([there.to(mask.dtype), mask], 1)
