@@ -59,5 +59,4 @@ def test_the_text_keeps_its_place_and_an_absent_memory_does_not_matter():
     target = torch.randint(0, 4096, (1, 64))
     with torch.no_grad():
         loss = {name: module({"tokens": target, "ids": i, "mask": m}) for name, (i, m) in read.items()}
-    torch.testing.assert_close(loss["a"], loss["b"])
-    assert not torch.allclose(loss["c"], loss["d"])
+    assert (loss["a"] - loss["b"]).abs().max() < 2e-6 < 2e-5 < (loss["c"] - loss["d"]).abs().max()
