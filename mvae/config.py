@@ -67,6 +67,11 @@ class LatentConfig(_Record):
         return self.shape[0] * self.shape[1] * self.depth
 
     @property
+    def row_tokens(self) -> int:
+        """Tokens of one row of the grid."""
+        return self.shape[1] * self.depth
+
+    @property
     def channels(self) -> int:
         """Latent coordinates per grid position."""
         return self.depth * self.coordinates

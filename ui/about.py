@@ -12,7 +12,8 @@ def about_html() -> str:
     bits = (latent.codebook - 1).bit_length()
     return Template((ASSETS / "about.html").read_text(encoding="utf-8")).substitute(
         positions=latent.positions,
-        grid=latent.grid,
+        rows=latent.shape[0],
+        columns=latent.row_tokens,
         codebook=latent.codebook,
         levels=latent.levels,
         bytes=latent.positions * bits // 8,

@@ -22,15 +22,15 @@ def render_grids(columns: list[tuple[str, tuple[int, ...]]], latent: LatentConfi
     for name, tokens in columns:
         cells = ""
         for place, (token, other) in enumerate(zip(tokens, reference, strict=True)):
-            row, column = divmod(place, latent.grid)
-            tip, mark = f"row {row + 1}, column {column + 1}: token {token}", ""
+            row, column = divmod(place, latent.row_tokens)
+            tip, mark = f"row {row + 1}, column {column // latent.depth + 1}: token {token}", ""
             if token != other:
                 tip, mark = f"{tip}, {other} in {model_title(columns[0][0])}", ' class="other"'
             cells += f'<i{mark} style="background:{cell_colour(token, latent)}" data-tip="{escape(tip)}"></i>'
         grids += (
-            f'<figure><div class="cells" style="grid-template-columns:repeat({latent.grid},1fr)">{cells}</div>'
+            f'<figure><div class="cells" style="grid-template-columns:repeat({latent.row_tokens},1fr)">{cells}</div>'
             f"<figcaption>{escape(model_title(name))}</figcaption></figure>"
         )
     differ = "; a dot where a model chose another one" if any(tokens != reference for _, tokens in columns) else ""
-    title = f"The tokens written, {latent.grid} × {latent.grid}{differ}"
+    title = f"The tokens written, {latent.shape[0]} × {latent.row_tokens}{differ}"
     return f'<div class="chart-title">{title}</div><div class="grids">{grids}</div>'

@@ -53,7 +53,8 @@ def card(entry: Path) -> str:
     return "\n".join([
         *_front_matter(listed), "",
         f"# mVAE `{listed.name}`", "",
-        f"Text → sticker: a sequence-to-sequence transformer writes {vae.latent.positions} tokens ({vae.grid}×{vae.grid}, "
+        f"Text → sticker: a sequence-to-sequence transformer writes {vae.latent.positions} tokens ({'×'.join(map(str, vae.latent.shape))}"
+        f"{f' positions of {vae.depth}' if vae.depth > 1 else ''}, "
         f"{vae.latent.codebook} values each), a convolutional VAE decodes them to {vae.image_size}×{vae.image_size} RGBA pixels. "
         "Made by `python -m export`, which also wrote this card.", "",
         f"* latent: `{vae.latent_id}` (entries with equal ids exchange tokens)",

@@ -4,12 +4,12 @@
 offset bytes                what
 ====== ==================== ==========================================================================================
 0      4                    ``MVAE``
-4      1                    version of this layout, 1
+4      1                    version of this layout, 2
 5      1                    n, length of the latent's name
 6      n                    latent_id, ASCII
-6+n    3                    grid side, levels L, coordinates C (one byte each)
-9+n    2                    number of images, little endian, at least 1
-11+n   ceil(images·grid²·b/8)  tokens, b = bits of L^C − 1, most significant bit first, zero bits at the end
+6+n    5                    rows, columns, tokens a position, levels L, coordinates C (one byte each)
+11+n   2                    number of images, little endian, at least 1
+13+n   ceil(images·P·b/8)   P tokens an image, b = bits of L^C − 1, most significant bit first, zero bits at the end
 last 4 4                    CRC-32 (zlib's) of everything before, little endian
 ====== ==================== ==========================================================================================
 
@@ -26,10 +26,10 @@ from mvae.config import LatentConfig
 from mvae.errors import TokensError
 
 MAGIC = b"MVAE"
-VERSION = 1
+VERSION = 2
 IMAGES_MAX = 65535
 _CRC = struct.Struct("<I")
-_TAIL = struct.Struct("<BBBH")
+_TAIL = struct.Struct("<BBBBBH")
 
 
 def pack(images: Sequence[Sequence[int]], latent: LatentConfig) -> bytes:
@@ -42,7 +42,8 @@ def pack(images: Sequence[Sequence[int]], latent: LatentConfig) -> bytes:
         if len(tokens) != latent.positions or not all(0 <= token < latent.codebook for token in tokens):
             raise TokensError(f"got {len(tokens)} tokens; expected {latent.positions} ids from 0 to {latent.codebook - 1}")
         rows.append(tokens)
-    header = MAGIC + bytes([VERSION, len(name)]) + name + _TAIL.pack(latent.grid, latent.levels, latent.coordinates, len(rows))
+    sizes = (*latent.shape, latent.depth, latent.levels, latent.coordinates)
+    header = MAGIC + bytes([VERSION, len(name)]) + name + _TAIL.pack(*sizes, len(rows))
     width = (latent.codebook - 1).bit_length()
     bits = (np.asarray(rows, np.uint64).reshape(-1, 1) >> np.arange(width - 1, -1, -1, dtype=np.uint64)) & np.uint64(1)
     body = header + np.packbits(bits.astype(np.uint8).reshape(-1)).tobytes()
@@ -60,13 +61,14 @@ def unpack(content: bytes) -> tuple[LatentConfig, list[tuple[int, ...]]]:
         raise TokensError(f".mvae file of {len(content)} bytes ends inside its header")
     if zlib.crc32(content[: -_CRC.size]) != _CRC.unpack(content[-_CRC.size :])[0]:
         raise TokensError(".mvae file is damaged or cut off: its checksum differs")
-    grid, levels, coordinates, count = _TAIL.unpack_from(content, start)
+    rows, columns, depth, levels, coordinates, count = sizes = _TAIL.unpack_from(content, start)
     name = content[6:start]
-    if not (name.isascii() and grid and levels > 1 and coordinates and count) or levels**coordinates > 1 << 32:
+    if not (name.isascii() and all(sizes) and levels > 1) or levels**coordinates > 1 << 32:
         raise TokensError(
-            f".mvae header is malformed: latent {name!r}, grid {grid}, {levels} levels, {coordinates} coordinates, {count} images"
+            f".mvae header is malformed: latent {name!r}, grid {rows}×{columns}×{depth}, {levels} levels, {coordinates} coordinates, "
+            f"{count} images"
         )
-    latent = LatentConfig(name.decode("ascii"), grid, levels, coordinates)
+    latent = LatentConfig(name.decode("ascii"), rows, levels, coordinates, depth, 0 if columns == rows else columns)
     width = (latent.codebook - 1).bit_length()
     payload = content[start + _TAIL.size : -_CRC.size]
     used = count * latent.positions * width

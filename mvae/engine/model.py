@@ -106,10 +106,10 @@ class Model:
 
         What is not drawn yet is decoded from mask tokens. Arguments are checked when the first picture is asked for.
         """
-        return self._draw(prompt, style, seed, guidance, temperature, top_k, index, self.latent.grid)
+        return self._draw(prompt, style, seed, guidance, temperature, top_k, index, self.latent.row_tokens)
 
     def decode(self, tokens: Sequence[int], latent_id: str | None = None) -> Image.Image:
-        """Tokens → RGBA. ``tokens``: grid² ids, row-major, 0 … codebook; the last one, the mask, means "not known".
+        """Tokens → RGBA. ``tokens``: ``latent.positions`` ids, row-major, 0 … codebook; the last, the mask, means "not known".
 
         ``latent_id``: where the tokens come from (:attr:`Sticker.latent_id`), if that is known. Raises TokensError for another
         length or range, or another latent than the model's.
@@ -129,7 +129,7 @@ class Model:
             return Decoded(image, {"decode": _milliseconds(begun)})
 
     def encode(self, image: Image.Image) -> tuple[int, ...]:
-        """Picture → grid² tokens, row-major. Any size; :func:`mvae.engine.images.fit` says how it is fitted.
+        """Picture → ``latent.positions`` tokens, row-major. Any size; :func:`mvae.engine.images.fit` says how it is fitted.
 
         Raises ImageError for anything that is not a still picture of a supported mode and size.
         """
@@ -137,12 +137,12 @@ class Model:
         return tuple(tokens[0].tolist())
 
     def mean(self, image: Image.Image) -> np.ndarray:
-        """Picture → posterior mean of its latent, float32 [coordinates, grid, grid]: the features. Raises as :meth:`encode`."""
+        """Picture → posterior mean of its latent, float32 [channels, rows, columns]: the features. Raises as :meth:`encode`."""
         (mean,) = self._encode(image, "mean")
         return mean[0]
 
     def posterior(self, image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-        """Picture → mean and log-variance of q(z | x), float32 [coordinates, grid, grid] each. Raises as :meth:`encode`."""
+        """Picture → mean and log-variance of q(z | x), float32 [channels, rows, columns] each. Raises as :meth:`encode`."""
         mean, log_variance = self._encode(image, "mean", "log_variance")
         return mean[0], log_variance[0]
 
@@ -209,7 +209,7 @@ class Model:
             raise
         except Exception as error:  # the runtime's exceptions share no public base class
             raise IntegrityError(f"{self.name}: the graphs do not fit the configuration ({str(error).splitlines()[0]})") from None
-        latent = (1, self.latent.coordinates, self.latent.grid, self.latent.grid)
+        latent = (1, self.latent.channels, *self.latent.shape)
         got = (image.shape, image.dtype, tokens.shape, mean.shape, logits.shape)
         expected = ((1, size, size, 4), np.dtype(np.uint8), (1, positions), latent, (1, self.latent.codebook))
         if got != expected:

@@ -7,7 +7,7 @@ from mvae.models.mvae import MVAE
 
 
 class EncoderGraph(nn.Module):
-    """``image`` uint8 [B, S, S, 4], straight alpha → ``tokens`` int64 [B, h*w]; ``mean``, ``log_variance`` float [B, C, h, w]."""
+    """``image`` uint8 [B, S, S, 4], straight alpha → ``tokens`` int64 [B, P]; ``mean``, ``log_variance`` float [B, C, h, w]."""
 
     def __init__(self, vae: MVAE):
         super().__init__()
@@ -21,7 +21,7 @@ class EncoderGraph(nn.Module):
 
 
 class DecoderGraph(nn.Module):
-    """``tokens`` int64 [B, h*w], mask token allowed → ``image`` uint8 [B, S, S, 4], straight alpha."""
+    """``tokens`` int64 [B, P], mask token allowed → ``image`` uint8 [B, S, S, 4], straight alpha."""
 
     def __init__(self, vae: MVAE):
         super().__init__()

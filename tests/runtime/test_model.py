@@ -102,10 +102,10 @@ def test_greedy_needs_no_seed(tiny):
 def test_streaming_ends_in_the_same_sticker(tiny):
     parts = list(tiny.stream("red apple", style="twemoji", seed=8))
     whole = tiny.generate("red apple", style="twemoji", seed=8)
-    grid, mask = tiny.latent.grid, tiny.latent.mask_token
+    grid, row_tokens, mask = tiny.latent.shape[0], tiny.latent.row_tokens, tiny.latent.mask_token
     assert [part.share for part in parts] == [(row + 1) / grid for row in range(grid)]
     for row, part in enumerate(parts, 1):
-        assert part.tokens == whole.tokens[: row * grid] + (mask,) * (grid * (grid - row))
+        assert part.tokens == whole.tokens[: row * row_tokens] + (mask,) * (row_tokens * (grid - row))
         assert np.array_equal(np.asarray(part.image), np.asarray(tiny.decode(part.tokens)))
         assert ("decode" in part.timings) == (row == grid)
     assert all(a.timings["tokens"] < b.timings["tokens"] for a, b in itertools.pairwise(parts))
@@ -162,7 +162,7 @@ def test_encode_decode(tiny):
     assert tiny.encode(picture.resize((200, 200), 0).resize(picture.size, 0)) == tokens
     assert len(tiny.encode(Image.new("L", (7, 300), 90))) == tiny.latent.positions
     mean, log_variance = tiny.posterior(picture)
-    assert mean.shape == log_variance.shape == (tiny.latent.coordinates, tiny.latent.grid, tiny.latent.grid)
+    assert mean.shape == log_variance.shape == (tiny.latent.channels, *tiny.latent.shape)
     assert np.array_equal(mean, tiny.mean(picture)) and mean.dtype == np.float32
     for wrong in (np.zeros((64, 64, 4), np.uint8), "picture.png", None, Image.new("F", (8, 8))):
         with pytest.raises(ImageError):
