@@ -107,6 +107,8 @@ class VaeConfig(_Record):
     decoder_widths: tuple[int, ...] = (192, 112, 64)
     """Channels at each resolution from the grid up to image_size / patch."""
     decoder_blocks: tuple[int, ...] = (2, 2, 1)
+    shortcuts: bool = False
+    """A way round the convolutions that change the resolution."""
 
     @property
     def latent(self) -> LatentConfig:

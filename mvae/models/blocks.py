@@ -1,6 +1,7 @@
 """Building blocks that stay int8 end to end: Conv + BatchNorm + ReLU, nearest upsampling, pixel shuffles; no attention, no
 transposed convolution, no group normalisation. BatchNorm folds into the convolution before it when a graph is exported."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -25,15 +26,38 @@ class ResidualBlock(nn.Module):
         return self.activation(x + self.second(self.activation(self.first(x))))
 
 
+class Shortcut(nn.Module):
+    """relu(f(x) + s(x)): a change of resolution by 2 with a way round its convolutions, as in Chen et al. 2024 ("Deep compression
+    autoencoder"), space to channels going down, channels to space going up.
+
+    Where they average groups of channels or repeat channels, s has a 1×1 convolution that begins as just that.
+    """
+
+    def __init__(self, body: nn.Module, inputs: int, width: int, *, up: bool):
+        super().__init__()
+        self.body, self.activation = body, nn.ReLU(inplace=True)
+        rows, columns = (4 * width, inputs) if up else (width, 4 * inputs)
+        mix = nn.Conv2d(columns, rows, 1, bias=False)
+        # Row r of the larger side belongs to entry r · smaller / larger of the smaller one.
+        place = torch.arange(max(rows, columns)) * min(rows, columns) // max(rows, columns)
+        near = nn.functional.one_hot(place, min(rows, columns)).float()
+        weight = near if rows >= columns else (near / near.sum(0)).T
+        mix.weight.data.copy_(weight[:, :, None, None])
+        self.shortcut = nn.Sequential(mix, nn.PixelShuffle(2)) if up else nn.Sequential(nn.PixelUnshuffle(2), mix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.body(x) + self.shortcut(x))
+
+
 Size = tuple[int, int]
 """Rows and columns of a feature map."""
 
 
-def stage(inputs: int, width: int, blocks: int, *, source: Size, size: Size) -> nn.Sequential:
+def stage(inputs: int, width: int, blocks: int, *, source: Size, size: Size, shortcuts: bool = False) -> nn.Sequential:
     """From ``source`` to ``size``, then a 3×3 convolution into ``width`` channels, then residual blocks.
 
     Whole factors down are strides, whole factors up nearest neighbours; other sizes (a grid that does not divide the image)
-    are interpolated bilinearly.
+    are interpolated bilinearly. ``shortcuts``: changes by 2 get a :class:`Shortcut`.
     """
     layers: list[nn.Module] = []
     stride = (1, 1)
@@ -43,6 +67,11 @@ def stage(inputs: int, width: int, blocks: int, *, source: Size, size: Size) -> 
         layers.append(nn.Upsample(scale_factor=(size[0] / source[0], size[1] / source[1]), mode="nearest"))
     else:
         layers.append(nn.Upsample(size=size, mode="bilinear"))
-    layers += [conv_norm(inputs, width, stride=stride), nn.ReLU(inplace=True)]
+    layers.append(conv_norm(inputs, width, stride=stride))
+    up = all(b == 2 * a for a, b in zip(source, size, strict=True))
+    if shortcuts and (up or stride == (2, 2)):
+        layers = [Shortcut(nn.Sequential(*layers), inputs, width, up=up)]
+    else:
+        layers.append(nn.ReLU(inplace=True))
     layers += [ResidualBlock(width) for _ in range(blocks)]
     return nn.Sequential(*layers)

@@ -40,7 +40,7 @@ class Encoder(nn.Module):
         layers: list[nn.Module] = [nn.PixelUnshuffle(config.patch)]
         channels, source = 4 * config.patch**2, sizes[0]
         for width, count, size in zip(widths, blocks, sizes, strict=True):
-            layers.append(stage(channels, width, count, source=source, size=size))
+            layers.append(stage(channels, width, count, source=source, size=size, shortcuts=config.shortcuts))
             channels, source = width, size
         self.trunk = nn.Sequential(*layers)
         self.head = nn.Conv2d(channels, 2 * config.latent.channels, 1)
@@ -60,7 +60,7 @@ class Decoder(nn.Module):
         layers: list[nn.Module] = []
         channels, source = config.latent.channels, sizes[0]
         for width, count, size in zip(widths, blocks, sizes, strict=True):
-            layers.append(stage(channels, width, count, source=source, size=size))
+            layers.append(stage(channels, width, count, source=source, size=size, shortcuts=config.shortcuts))
             channels, source = width, size
         self.trunk = nn.Sequential(*layers)
         # Two thin pixel shuffles reach full resolution: the last convolutions run at half of it or less. BatchNorm comes

@@ -51,6 +51,7 @@ def arms(steps: int, batch: int) -> list[Arm]:
         arm("8x8-rate470", "KL held near 470 nats", rate=470.0),
         arm("8x8-L1", "squared error weighted 2 instead of 8", loss={"squared": 2.0}),
         arm("8x8-perceptual", "perceptual distance in the last half", loss={"perceptual": 0.6, "perceptual_from": 0.5}),
+        arm("8x8-shortcuts", "a way round the convolutions that change the resolution", shortcuts=True),
         arm("8x8x2", "two tokens a position", depth=2, rate=800.0),
         arm("8x16", "8 rows of 16", columns=16, rate=800.0),
         arm("12x12", "12×12 positions", grid=12, rate=900.0),
