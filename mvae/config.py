@@ -120,8 +120,8 @@ class Seq2SeqConfig(_Record):
     """What varies in the stock Marian configuration; everything else is fixed in :mod:`mvae.models.seq2seq`."""
 
     vocabulary: int = 4100
-    """Text pieces, and rows of *both* embedding tables where nothing but text is read: the exporter's version of transformers
-    copies one size to the other."""
+    """Text pieces, and rows of *both* embedding tables where they are separate: the exporter's version of transformers copies one
+    size to the other."""
     codebook: int = 4096
     """Image tokens are ids 0 … codebook-1 of the decoder; the ids behind them are the marks below."""
     positions: int = 64
@@ -132,12 +132,18 @@ class Seq2SeqConfig(_Record):
     feed_forward: int = 768
     dropout: float = 0.0
     memory: int = 0
-    """Stickers whose tokens the encoder reads before the text, id ``vocabulary + token`` each; 0: it reads text alone."""
+    """Stickers whose tokens the encoder reads before the text; 0: it reads text alone. With a memory both sides share one table,
+    so that a token read is known as a token to write: image tokens, marks, then text pieces."""
+
+    @property
+    def text_offset(self) -> int:
+        """What is added to a text piece's id for the encoder."""
+        return self.codebook + 2 if self.memory else 0
 
     @property
     def rows(self) -> int:
-        """Rows of both embedding tables."""
-        return self.vocabulary + (self.codebook if self.memory else 0)
+        """Rows of the embedding tables."""
+        return self.text_offset + self.vocabulary
 
     @property
     def read_length(self) -> int:

@@ -1,4 +1,5 @@
-"""Text → image tokens: a stock Marian encoder-decoder of ``transformers``, trained from scratch, with separate vocabularies."""
+"""Text → image tokens: a stock Marian encoder-decoder of ``transformers``, trained from scratch; separate vocabularies, or one for
+both where the encoder reads a memory of image tokens too."""
 
 from transformers import MarianConfig, MarianMTModel
 
@@ -12,7 +13,7 @@ def marian_config(config: Seq2SeqConfig) -> MarianConfig:
     return MarianConfig(
         vocab_size=config.rows,
         decoder_vocab_size=config.rows,
-        share_encoder_decoder_embeddings=False,
+        share_encoder_decoder_embeddings=bool(config.memory),
         tie_word_embeddings=True,
         d_model=config.d_model,
         encoder_layers=config.encoder_layers,
@@ -37,7 +38,7 @@ def marian_config(config: Seq2SeqConfig) -> MarianConfig:
 
 
 def build_seq2seq(config: Seq2SeqConfig) -> MarianMTModel:
-    """A freshly initialised model; both embedding tables have ``config.rows`` rows, the head shares the decoder's."""
+    """A freshly initialised model; the embedding tables have ``config.rows`` rows, the head shares the decoder's."""
     model = MarianMTModel(marian_config(config))
     model.generation_config.max_length = config.positions + 1
     model.generation_config.suppress_tokens = list(range(config.codebook, config.rows))

@@ -41,11 +41,11 @@ class Recall:
         return self.tokens[chosen, 0]
 
 
-def read_before_text(memory: Tensor, present: Tensor, ids: Tensor, mask: Tensor, offset: int) -> tuple[Tensor, Tensor]:
-    """What the encoder reads: tokens [B, K, P] as ids ``offset + token``, then the text's ids [B, T]; masks likewise.
+def read_before_text(memory: Tensor, present: Tensor, ids: Tensor, mask: Tensor, text_offset: int) -> tuple[Tensor, Tensor]:
+    """What the encoder reads: tokens [B, K, P], then the text's ids [B, T] moved by ``text_offset``; masks likewise.
 
     ``present`` bool [B]: without it a row's memory is masked, never left out, so that the text keeps its place.
     """
-    seen = (memory + offset).flatten(1)
+    seen = memory.flatten(1)
     there = present[:, None].expand_as(seen)
-    return torch.cat([torch.where(there, seen, 0), ids], 1), torch.cat([there.to(mask.dtype), mask], 1)
+    return torch.cat([torch.where(there, seen, 0), ids + text_offset], 1), torch.cat([there.to(mask.dtype), mask], 1)

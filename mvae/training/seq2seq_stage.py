@@ -113,7 +113,7 @@ class Seq2SeqTraining:
         if self.recall is not None:
             known = self.recall.draw(indices, chosen, self.config.memory, generator)
             kept = torch.rand(len(indices), generator=generator) >= self.recipe.drop_memory
-            ids, mask = read_before_text(known, kept & torch.tensor([bool(t) for t in texts]), ids, mask, self.config.vocabulary)
+            ids, mask = read_before_text(known, kept & torch.tensor([bool(t) for t in texts]), ids, mask, self.config.text_offset)
         return {"tokens": tokens, "read": self._disturbed(tokens, generator), "ids": ids, "mask": mask}
 
     def _disturbed(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
@@ -143,7 +143,7 @@ class Seq2SeqTraining:
             for i, meta in zip(index, metas, strict=True)
         ]
         known = torch.from_numpy(self.memory.tokens[np.stack(rows)].astype(np.int64))
-        return read_before_text(known, torch.ones(len(index), dtype=torch.bool), ids, mask, self.config.vocabulary)
+        return read_before_text(known, torch.ones(len(index), dtype=torch.bool), ids, mask, self.config.text_offset)
 
     def _nats(self, model: nn.Module, pictures: Pictures, count: int = 256) -> float:
         """Cross-entropy of exact tokens given "STYLE label", nats per token, on evenly spaced pictures."""

@@ -8,6 +8,7 @@ from mvae.data.dataset import Pictures
 from mvae.engine.memory import Memory
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
 from mvae.training.recall import Recall, read_before_text
+from mvae.training.sampling import sample_tokens
 from mvae.training.seq2seq_stage import Seq2SeqModule
 
 LABELS = ["red apple", "red apple", "green apple", "cat", "dog", "pizza"]
@@ -50,13 +51,27 @@ def test_the_text_keeps_its_place_and_an_absent_memory_does_not_matter():
     ids, mask = torch.tensor([[5, TEXT_END]]), torch.tensor([[1, 1]])
     tokens, other = torch.randint(0, 4096, (2, 1, 2, 64))
     absent, present = torch.tensor([False]), torch.tensor([True])
-    read = {name: read_before_text(m, p, ids, mask, config.vocabulary)
+    read = {name: read_before_text(m, p, ids, mask, config.text_offset)
             for name, m, p in (("a", tokens, absent), ("b", other, absent), ("c", tokens, present), ("d", other, present))}
-    assert read["a"][0].shape == (1, 130) and read["c"][0][0, 128:].tolist() == [5, TEXT_END]
-    assert read["c"][0].max() < config.rows and read["c"][0][0, 0] == tokens[0, 0, 0] + 4100
+    assert read["a"][0].shape == (1, 130) and read["c"][0][0, 128:].tolist() == [5 + 4098, TEXT_END + 4098]
+    assert read["c"][0].max() < config.rows and read["c"][0][0, 0] == tokens[0, 0, 0]
     torch.manual_seed(0)
     module = Seq2SeqModule(build_seq2seq(config), config).eval()
     target = torch.randint(0, 4096, (1, 64))
     with torch.no_grad():
         loss = {name: module({"tokens": target, "ids": i, "mask": m}) for name, (i, m) in read.items()}
     assert (loss["a"] - loss["b"]).abs().max() < 2e-6 < 2e-5 < (loss["c"] - loss["d"]).abs().max()
+
+
+def test_one_table_serves_what_is_read_and_what_is_written():
+    config = Seq2SeqConfig(d_model=32, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=64, memory=1)
+    model = build_seq2seq(config)
+    tables = {model.get_encoder().embed_tokens.weight.data_ptr(), model.model.decoder.embed_tokens.weight.data_ptr()}
+    assert tables == {model.lm_head.weight.data_ptr()} and len(model.lm_head.weight) == config.rows == 4098 + config.vocabulary
+    ids, mask = read_before_text(torch.zeros(1, 1, 64, dtype=torch.long), torch.tensor([True]), torch.tensor([[TEXT_END]]),
+                                 torch.ones(1, 1, dtype=torch.long), config.text_offset)
+    drawn = sample_tokens(model.eval(), config, ids, mask, torch.tensor([[TEXT_END]]), guidance=2.0, temperature=1.0, seed=0, top_k=1)
+    assert torch.equal(drawn, sample_tokens(
+        model, config, ids, mask, torch.tensor([[TEXT_END]]), guidance=2.0, temperature=1e-4, seed=5
+    ))
+    assert drawn.max() < config.codebook
