@@ -16,10 +16,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     latent.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
     latent.add_argument("--plot", type=Path, default=Path("docs/latent.png"), help="default: %(default)s")
     latent.add_argument("--json", action="store_true", help="print one JSON object")
+    memory = studies.add_parser("memory", help="a seq2seq that reads stickers beside the text, and one that does not")
+    entry = Path("zoo/models/small")
+    memory.add_argument("--run", type=Path, default=entry, help="run or entry with a VAE (default: %(default)s)")
+    memory.add_argument("--data", type=Path, default=Path("data/emoji"), help="folder of shards (default: %(default)s)")
+    memory.add_argument("--out", type=Path, default=Path("runs/memory"), help="one folder an arm (default: %(default)s)")
+    memory.add_argument("--minutes", type=float, default=40.0, help="of training, every arm (default: %(default)s)")
+    memory.add_argument("--samples", type=int, default=600, help="stickers of every set, at most (default: %(default)s)")
+    memory.add_argument("--workers", type=int, default=2, help="processes that train one arm (default: %(default)s)")
+    memory.add_argument("--only", metavar="ARM", nargs="+", help="these arms alone (default: all)")
+    memory.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    memory.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> dict:
     """Returns the table's rows."""
+    rows = {"latent": _latent, "memory": _memory}[args.study](args)
+    return {"rows": rows}
+
+
+def _latent(args: argparse.Namespace) -> list[dict]:
     from mvae.reproduce.latent import run_all
 
     rows = run_all(
@@ -30,4 +46,18 @@ def run(args: argparse.Namespace) -> dict:
         for row in rows:
             share = f"{row['of_real_ceiling']:.3f} of the real ceiling"
             print(f"{row['arm']:16} {row['tokens']:4} tokens  {share}  {row['psnr']:.2f} dB")
-    return {"rows": rows}
+    return rows
+
+
+def _memory(args: argparse.Namespace) -> list[dict]:
+    from mvae.reproduce.memory import run_all
+
+    rows = run_all(
+        args.run, args.data, args.out, minutes=args.minutes, samples=args.samples, workers=args.workers, only=args.only,
+        results=args.results,
+    )
+    if not args.json:
+        for row in rows:
+            colour = f", colour {row['colour']:.3f}" if "colour" in row else ""
+            print(f"{row['set']:40} {row['arm']:20} object {row['object']:.3f}{colour}")
+    return rows

@@ -65,8 +65,8 @@ def unpack(content: bytes) -> tuple[LatentConfig, list[tuple[int, ...]]]:
     name = content[6:start]
     if not (name.isascii() and all(sizes) and levels > 1) or levels**coordinates > 1 << 32:
         raise TokensError(
-            f".mvae header is malformed: latent {name!r}, grid {rows}×{columns}×{depth}, {levels} levels, {coordinates} coordinates, "
-            f"{count} images"
+            f".mvae header is malformed: latent {name!r}, grid {rows}×{columns}×{depth}, {levels} levels, {coordinates} "
+            f"coordinates, {count} images"
         )
     latent = LatentConfig(name.decode("ascii"), rows, levels, coordinates, depth, 0 if columns == rows else columns)
     width = (latent.codebook - 1).bit_length()

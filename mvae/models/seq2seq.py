@@ -1,5 +1,5 @@
-"""Text → image tokens: a stock Marian encoder-decoder of ``transformers``, trained from scratch; separate vocabularies, or one for
-both where the encoder reads a memory of image tokens too."""
+"""Text → image tokens: a stock Marian encoder-decoder of ``transformers``, trained from scratch; separate vocabularies, or one
+for both where the encoder reads a memory of image tokens too."""
 
 from transformers import MarianConfig, MarianMTModel
 

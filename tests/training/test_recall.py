@@ -70,8 +70,7 @@ def test_one_table_serves_what_is_read_and_what_is_written():
     assert tables == {model.lm_head.weight.data_ptr()} and len(model.lm_head.weight) == config.rows == 4098 + config.vocabulary
     ids, mask = read_before_text(torch.zeros(1, 1, 64, dtype=torch.long), torch.tensor([True]), torch.tensor([[TEXT_END]]),
                                  torch.ones(1, 1, dtype=torch.long), config.text_offset)
-    drawn = sample_tokens(model.eval(), config, ids, mask, torch.tensor([[TEXT_END]]), guidance=2.0, temperature=1.0, seed=0, top_k=1)
-    assert torch.equal(drawn, sample_tokens(
-        model, config, ids, mask, torch.tensor([[TEXT_END]]), guidance=2.0, temperature=1e-4, seed=5
-    ))
+    empty = torch.tensor([[TEXT_END]])
+    drawn = sample_tokens(model.eval(), config, ids, mask, empty, guidance=2.0, temperature=1.0, seed=0, top_k=1)
+    assert torch.equal(drawn, sample_tokens(model, config, ids, mask, empty, guidance=2.0, temperature=1e-4, seed=5))
     assert drawn.max() < config.codebook

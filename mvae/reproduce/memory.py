@@ -1,0 +1,118 @@
+"""``python -m mvae reproduce memory``: does a seq2seq that reads the stickers with the nearest captions draw better than one that
+reads the text alone, at equal training time and equal bytes?"""
+
+import csv
+import json
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from mvae.config import Seq2SeqConfig
+from mvae.data.dataset import load_pictures
+from mvae.engine.memory import Memory
+from mvae.errors import OptionError
+from mvae.evaluate.judge import Judge
+from mvae.evaluate.results import result_path, write_csv
+from mvae.models.mvae import MVAE
+from mvae.models.seq2seq import build_seq2seq
+from mvae.reproduce.memory_arms import ARMS, train_arm, vae_of
+from mvae.reproduce.memory_draws import BATCH, Set, decode, draw, left_out, recoloured, score, straight, trained
+from mvae.training.cli import load_weights
+from mvae.training.sheets import save_sheet
+
+COLUMNS = (
+    "set", "arm", "about", "object", "object_5", "colour", "stickers", "parameters", "memory_bytes", "bytes", "steps",
+    "seconds_per_step", "command",
+)
+SHOWN = 48
+
+
+@torch.no_grad()
+def tokens_of(vae: MVAE, pictures) -> torch.Tensor:
+    """int64 [N, positions]."""
+    batches = (range(i, min(i + BATCH, len(pictures))) for i in range(0, len(pictures), BATCH))
+    return torch.cat([vae.encode_tokens(pictures.batch(batch)) for batch in batches])
+
+
+def memory_of(pictures, tokens: torch.Tensor, latent_id: str) -> Memory:
+    """Every trained sticker by its caption."""
+    metas = pictures.meta
+    return Memory.build(
+        [m["label"] for m in metas], [m.get("tags", []) for m in metas], [m.get("style") or "" for m in metas], tokens.numpy(),
+        latent_id,
+    )
+
+
+def stored_weights(config: Seq2SeqConfig, parameters: int) -> int:
+    """Weights that an exported pair of graphs holds: the decoder's table keeps image tokens and marks alone, and a table that
+    both sides share is stored in each."""
+    marks = config.codebook + 2
+    if config.memory:
+        return parameters + marks * config.d_model
+    return parameters - (config.rows - min(config.rows, marks)) * config.d_model
+
+
+def run_all(
+    run: Path, data: Path, out: Path, *, minutes: float, samples: int, workers: int, only: list[str] | None, results: Path,
+) -> list[dict]:
+    """Train the arms, draw, judge, and write the table.
+
+    Raises :class:`OptionError` for an unknown arm or numbers out of range.
+    """
+    unknown = sorted(set(only or []) - {arm.name for arm in ARMS})
+    if unknown or minutes <= 0 or samples < 1 or workers < 1:
+        raise OptionError(
+            f"arms {unknown}, {minutes} minutes, {samples} samples, {workers} workers; expected some of {[a.name for a in ARMS]} "
+            "and positive numbers"
+        )
+    arms = [arm for arm in ARMS if not only or arm.name in only]
+    config = vae_of(run)
+    folders = {arm.name: train_arm(arm, run, data, out, minutes, workers) for arm in arms}
+    vae = MVAE(config)
+    load_weights(vae, run / "vae.safetensors")
+    vae.eval()
+    pictures, unseen = (load_pictures(data, size=config.image_size, split=split) for split in ("train", "unseen"))
+    memory = memory_of(pictures, tokens_of(vae, pictures), config.latent_id)
+    sets = [trained(pictures, memory, samples), left_out(unseen, vae, memory, samples), recoloured(pictures, memory, samples)]
+    judge, rows = Judge(), []
+    command = f"python -m mvae reproduce memory --run {run} --minutes {minutes:g} --samples {samples} --workers {workers}"
+    reference: dict[str, list] = {}
+    for asked in sets:
+        kept = torch.cat([vae.encode_tokens(part) for part in asked.real.split(BATCH)])
+        reference[asked.name] = [asked.real[:SHOWN], vae.decode_tokens(kept[:SHOWN])]
+        for name, stickers in (("real drawings", straight(asked.real)), ("through the tokens", decode(vae, kept))):
+            rows.append({"set": asked.name, "arm": name, **score(judge, stickers, asked.asked), "stickers": len(asked.asked)})
+    for arm in arms:
+        rows += [{**row, "command": command} for row in _measure(arm, folders[arm.name], vae, memory, sets, reference, judge)]
+    rows.sort(key=lambda row: [asked.name for asked in sets].index(row["set"]))
+    shown = [{k: f"{v:.4g}" if isinstance(v := row.get(k, ""), float) else v for k in COLUMNS} for row in rows]
+    write_csv(result_path(results, "memory", "arms"), COLUMNS, shown)
+    return rows
+
+
+def _measure(arm, folder: Path, vae: MVAE, memory: Memory, sets: list[Set], reference: dict, judge: Judge) -> list[dict]:
+    """One arm on every set; leaves a sheet a set in its folder."""
+    config = Seq2SeqConfig.from_dict(json.loads((folder / "seq2seq_config.json").read_text()))
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    model = build_seq2seq(config).eval()
+    load_weights(model, folder / "model.safetensors")
+    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    stored = len(memory.to_bytes()) if config.memory else 0
+    with open(folder / "seq2seq" / "metrics.csv", newline="") as file:
+        log = list(csv.DictReader(file))
+    about = {
+        "arm": arm.name, "about": arm.about, "parameters": parameters, "memory_bytes": stored,
+        "bytes": stored_weights(config, parameters) + stored, "steps": int(log[-1]["step"]),
+        "seconds_per_step": sum(float(row["seconds_per_step"]) for row in log) / len(log),
+    }
+    rows = []
+    for asked in sets:
+        tokens = draw(model, config, tokenizer, asked)
+        rows.append({
+            "set": asked.name, **about, **score(judge, decode(vae, tokens), asked.asked), "stickers": len(asked.asked),
+        })
+        name = "".join(c if c.isalnum() else "-" for c in asked.name)
+        titles = [f"{a.style} {a.words}" for a in asked.asked[:SHOWN]]
+        save_sheet(folder / f"{name}.png", [*reference[asked.name], vae.decode_tokens(tokens[:SHOWN])], titles)
+    return rows

@@ -1,0 +1,102 @@
+"""The arms of the memory study: seq2seqs of equal bytes, memory counted, trained for equal time on the tokens of one VAE."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mvae.config import Seq2SeqConfig, VaeConfig
+from mvae.errors import DataError, TrainingError
+from mvae.files import write_atomic
+from mvae.training.recipe import Recipe, load_recipe
+
+PROBE_STEPS = 75
+"""Steps that an arm's speed is measured on."""
+WIDE, NARROW = 1664, 768
+"""Feed-forward widths: what the plain arm gets more of is as many bytes as the memory takes."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One seq2seq of the study."""
+
+    name: str
+    about: str
+    memory: int
+    """Stickers that the encoder reads."""
+    feed_forward: int
+
+
+ARMS = (
+    Arm("plain", "reads the text alone", 0, WIDE),
+    Arm("memory-1", "reads the text and one sticker", 1, NARROW),
+    Arm("memory-2", "reads the text and two stickers", 2, NARROW),
+)
+
+
+def recipe_of(arm: Arm, vae: VaeConfig, steps: int) -> Recipe:
+    """The recipe ``small`` with this arm's seq2seq on a given VAE."""
+    base = load_recipe("small")
+    config = Seq2SeqConfig(
+        codebook=vae.latent.codebook, positions=vae.latent.positions, d_model=192, encoder_layers=2, decoder_layers=4, heads=4,
+        feed_forward=arm.feed_forward, memory=arm.memory,
+    )
+    schedule = replace(base.seq2seq.schedule, steps=steps, warmup=min(200, steps // 4), sheet_minutes=60)
+    return replace(
+        base, name=f"memory study, {arm.name}", vae=replace(base.vae, config=vae),
+        seq2seq=replace(base.seq2seq, config=config, schedule=schedule),
+    )
+
+
+def vae_of(run: Path) -> VaeConfig:
+    """The configuration of a run's or an entry's VAE. Raises :class:`DataError` where it or what belongs to it is missing."""
+    missing = [name for name in ("vae_config.json", "vae.safetensors", "tokenizer.json") if not (run / name).is_file()]
+    if missing:
+        raise DataError(f"{run}: lacks {missing}; expected a run folder or a zoo entry with a trained VAE")
+    return VaeConfig.from_dict(json.loads((run / "vae_config.json").read_text()))
+
+
+def train_arm(arm: Arm, run: Path, data: Path, out: Path, minutes: float, workers: int) -> Path:
+    """Train one arm below ``out`` for about ``minutes`` of steps (views and probe not counted) and return its folder.
+
+    Goes on where a killed run was. Raises :class:`TrainingError` where training fails.
+    """
+    folder, probe = out / arm.name, out / arm.name / "probe"
+    for target in (folder, probe):
+        (target / "seq2seq").mkdir(parents=True, exist_ok=True)
+        for name in ("vae_config.json", "vae.safetensors", "tokenizer.json"):
+            if not (target / name).is_file():
+                shutil.copyfile(run / name, target / name)
+    plan = folder / "plan.json"
+    if not plan.is_file():
+        _launch(arm, data, probe, PROBE_STEPS, workers)
+        with open(probe / "seq2seq" / "metrics.csv", newline="") as file:
+            speed = float(list(csv.DictReader(file))[-1]["seconds_per_step"])
+        (probe / "seq2seq" / "views.safetensors").rename(folder / "seq2seq" / "views.safetensors")
+        write_atomic(plan, json.dumps({"steps": round(60 * minutes / speed), "seconds_per_step": speed}).encode())
+    _launch(arm, data, folder, json.loads(plan.read_text())["steps"], workers)
+    return folder
+
+
+def _launch(arm: Arm, data: Path, folder: Path, steps: int, workers: int) -> None:
+    if (folder / "model.safetensors").is_file():
+        return
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers), "-m", __spec__.name]
+    with open(folder / "log.txt", "w") as log:
+        done = subprocess.run([*line, arm.name, str(data), str(folder), str(steps)], stdout=log, stderr=log, check=False)
+    if done.returncode:
+        raise TrainingError(f"arm {arm.name} ended with {done.returncode}; see {folder / 'log.txt'}")
+
+
+def _one(name: str, data: str, folder: str, steps: str) -> None:
+    from mvae.training.cli import train
+
+    arm, out = next(arm for arm in ARMS if arm.name == name), Path(folder)
+    train(recipe_of(arm, vae_of(out), int(steps)), out, data=Path(data), resume=True, stage="seq2seq")
+
+
+if __name__ == "__main__":
+    _one(*sys.argv[1:])
