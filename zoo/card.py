@@ -49,12 +49,12 @@ def card(entry: Path) -> str:
     seq2seq, parity = _json(entry, "config.json"), _json(entry, "parity.json")
     sizes = {level: [_bytes(listed, graph, level) for graph in GRAPHS] for level in LEVELS}
     sizes = {level: row for level, row in sizes.items() if None not in row}
+    grid = "×".join(map(str, vae.latent.shape)) + (f" positions of {vae.depth}" if vae.depth > 1 else "")
     tools = ", ".join(f"{name} {version}" for name, version in sorted(listed.tools.items()))
     return "\n".join([
         *_front_matter(listed), "",
         f"# mVAE `{listed.name}`", "",
-        f"Text → sticker: a sequence-to-sequence transformer writes {vae.latent.positions} tokens ({'×'.join(map(str, vae.latent.shape))}"
-        f"{f' positions of {vae.depth}' if vae.depth > 1 else ''}, "
+        f"Text → sticker: a sequence-to-sequence transformer writes {vae.latent.positions} tokens ({grid}, "
         f"{vae.latent.codebook} values each), a convolutional VAE decodes them to {vae.image_size}×{vae.image_size} RGBA pixels. "
         "Made by `python -m export`, which also wrote this card.", "",
         f"* latent: `{vae.latent_id}` (entries with equal ids exchange tokens)",

@@ -1,7 +1,8 @@
 """``python -m mvae.evaluate.results``: writes the tables of README.md between its ``results`` marks from ``zoo/results/*.csv``.
 
-Names of result files: ``evaluate-MODEL-MACHINE-DATE.csv``, ``compare-FIRST-vs-SECOND-MACHINE-DATE.csv`` and
-``bench-MACHINE-DATE.csv``. Of several that differ in the date alone, the newest counts. Needs neither torch nor numpy.
+Names of result files: ``evaluate-MODEL-MACHINE-DATE.csv``, ``compare-FIRST-vs-SECOND-MACHINE-DATE.csv``,
+``bench-MACHINE-DATE.csv``, ``latent-arms-MACHINE-DATE.csv`` and ``memory-arms-MACHINE-DATE.csv``. Of several that differ in the
+date alone, the newest counts. Needs neither torch nor numpy.
 """
 
 import argparse
@@ -15,12 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mvae.errors import DataError, InputError, MvaeError
+from mvae.evaluate.study_tables import STUDIES, table
 from mvae.files import write_atomic
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NOTHING = "No result has been recorded yet: `python -m mvae evaluate` and `python -m mvae bench` write to `zoo/results`."
-KINDS = ("evaluate", "compare", "bench")
+KINDS = ("evaluate", "compare", "bench", *STUDIES)
 _NAME = re.compile(rf"(?P<kind>{'|'.join(KINDS)})-(?P<subject>.+)-(?P<date>\d{{4}}-\d{{2}}-\d{{2}})\.csv")
 _MEASURES = ("measure", "concepts", "style", "value", "samples", "machine", "command")
 _STYLED = ("cga", "token_ceiling", "real_ceiling")
@@ -117,10 +119,6 @@ def _read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows)]
-
-
 def _provenance(paths: list[Path]) -> str:
     """Which files, machine, date and commands a table comes from."""
     parts = []
@@ -177,7 +175,7 @@ def _evaluations(paths: list[Path]) -> list[str]:
         ]
         for numbers in found.values()
     ]
-    lines += _table(head, rows)
+    lines += table(head, rows)
     styles = sorted({style for numbers in found.values() for (_, _, style) in numbers if style != "all"})
     lines += ["", "By style: CGA / token ceiling / real ceiling.", ""]
     rows = [
@@ -187,7 +185,7 @@ def _evaluations(paths: list[Path]) -> list[str]:
         ]
         for numbers in found.values()
     ]
-    lines += _table(["model", *styles], rows)
+    lines += table(["model", *styles], rows)
     lines += [
         "",
         "### Reconstruction through the tokens",
@@ -216,7 +214,7 @@ def _evaluations(paths: list[Path]) -> list[str]:
         ]
         for numbers in found.values()
     ]
-    return [*lines, *_table(head, rows), "", _provenance(paths), ""]
+    return [*lines, *table(head, rows), "", _provenance(paths), ""]
 
 
 def _comparisons(paths: list[Path]) -> list[str]:
@@ -241,7 +239,7 @@ def _comparisons(paths: list[Path]) -> list[str]:
         ]
         for row in rows
     ]
-    return [*lines, *_table(["models", "CGA", "CGA", "points", "95 %", "p", "stickers"], body), "", _provenance(paths), ""]
+    return [*lines, *table(["models", "CGA", "CGA", "points", "95 %", "p", "stickers"], body), "", _provenance(paths), ""]
 
 
 def _latencies(paths: list[Path]) -> list[str]:
@@ -270,7 +268,7 @@ def _latencies(paths: list[Path]) -> list[str]:
         about = rows[0]
         where = f"{about['cpu']}, {about['cores']} cores, threads: {about['threads']}, ONNX Runtime {about['onnxruntime']}"
         text = f"Medians over {about['repeat']} prompts on {where}, load average {about['load_average']}. Total: prompt → PNG."
-        lines += ["### Latency and size", "", text, "", *_table(head, body), "", _provenance([path]), ""]
+        lines += ["### Latency and size", "", text, "", *table(head, body), "", _provenance([path]), ""]
     return lines
 
 
@@ -278,6 +276,9 @@ def render(folder: Path) -> str:
     """The block between the marks, without them: Markdown that depends on the files in ``folder`` alone."""
     kinds = newest(folder)
     lines = _evaluations(kinds["evaluate"]) + _comparisons(kinds["compare"]) + _latencies(kinds["bench"])
+    for kind, tables in STUDIES.items():
+        rows = [row for path in kinds[kind] for row in _read(path)]
+        lines += [*tables(rows), "", _provenance(kinds[kind]), ""] if rows else []
     return "\n".join(lines).rstrip("\n") or NOTHING
 
 

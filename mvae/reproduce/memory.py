@@ -84,8 +84,9 @@ def run_all(
         for name, stickers in (("real drawings", straight(asked.real)), ("through the tokens", decode(vae, kept))):
             rows.append({"set": asked.name, "arm": name, **score(judge, stickers, asked.asked), "stickers": len(asked.asked)})
     for arm in arms:
-        rows += [{**row, "command": command} for row in _measure(arm, folders[arm.name], vae, memory, sets, reference, judge)]
+        rows += _measure(arm, folders[arm.name], vae, memory, sets, reference, judge)
     rows.sort(key=lambda row: [asked.name for asked in sets].index(row["set"]))
+    rows = [{**row, "command": command} for row in rows]
     shown = [{k: f"{v:.4g}" if isinstance(v := row.get(k, ""), float) else v for k in COLUMNS} for row in rows]
     write_csv(result_path(results, "memory", "arms"), COLUMNS, shown)
     return rows

@@ -1,0 +1,55 @@
+"""The README's tables of the studies that ``python -m mvae reproduce`` runs, in Markdown. Needs neither torch nor numpy."""
+
+Rows = list[dict[str, str]]
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def latent_table(rows: Rows) -> list[str]:
+    """``reproduce latent``: what each arm's tokens keep of never-seen drawings, and what they cost."""
+    about = (
+        f"VAEs of about equal size, {rows[0]['steps']} steps of {rows[0]['batch']} pictures each: far less than for a model, "
+        "enough to tell latents apart. Scores are of concepts never trained on; milliseconds are what the token count costs the "
+        "default model's transformer on one thread. [The plot](docs/latent.png)."
+    )
+    head = [
+        "latent", "what differs", "tokens", "bytes", "token ceiling", "of real ceiling", "PSNR, dB", "SSIM",
+        "perceptual distance", "codes used", "transformer, ms",
+    ]
+    body = [
+        [
+            f"`{row['arm']}`", row["about"], row["tokens"], row["bytes"], _share(row["token_ceiling"]),
+            _share(row["of_real_ceiling"]), f"{float(row['psnr']):.2f}", _share(row["ssim"]), _share(row["perceptual"]),
+            f"{row['codes_used']} of {row['codebook']}", f"{float(row['tokens_ms']):.0f}",
+        ]
+        for row in rows
+    ]
+    return ["### How the latent was chosen", "", about, "", *table(head, body)]
+
+
+def memory_table(rows: Rows) -> list[str]:
+    """``reproduce memory``: the arms on every set of stickers asked for."""
+    about = (
+        "Seq2seqs trained for equal time and of equal bytes (one byte a weight, the memory counted). Share of stickers in which "
+        "the judge names the object, and that have the colour asked for."
+    )
+    head = ["asked for", "drawn by", "object", "object, top 5", "colour", "stickers", "MB", "steps"]
+    body = [
+        [
+            row["set"], row["arm"], *(_share(row[name]) for name in ("object", "object_5", "colour")), row["stickers"],
+            f"{int(row['bytes']) / 1e6:.1f}" if row["bytes"] else "–", row["steps"] or "–",
+        ]
+        for row in rows
+    ]
+    return ["### A memory of stickers, and none", "", about, "", *table(head, body)]
+
+
+def _share(value: str) -> str:
+    return f"{float(value):.3f}" if value else "–"
+
+
+STUDIES = {"latent": latent_table, "memory": memory_table}
+"""By the first word of a result file's name."""
