@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from mvae.config import DEFAULT_MODEL
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     studies = parser.add_subparsers(dest="study", required=True, metavar="STUDY", parser_class=type(parser))
@@ -27,15 +29,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     memory.add_argument("--only", metavar="ARM", nargs="+", help="these arms alone (default: all)")
     memory.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
     memory.add_argument("--json", action="store_true", help="print one JSON object")
+    sheets = studies.add_parser("sheets", help="100 fixed prompts: real drawing, through the tokens, generated")
+    sheets.add_argument("--models", metavar="MODEL", nargs="+", default=[DEFAULT_MODEL], help="default: %(default)s")
+    sheets.add_argument("--data", type=Path, default=Path("data/emoji"), help="folder of shards (default: %(default)s)")
+    sheets.add_argument("--out", type=Path, default=Path("docs/sheets"), help="one PNG a model (default: %(default)s)")
+    sheets.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    sheets.add_argument("--zoo", type=Path, help="zoo entry, or folder of entries, to use instead of the committed zoo")
+    sheets.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> dict:
-    """Returns the table's rows."""
-    rows = {"latent": _latent, "memory": _memory}[args.study](args)
-    return {"rows": rows}
+    """Returns the table's rows, or the sheets' paths."""
+    return {"latent": _latent, "memory": _memory, "sheets": _sheets}[args.study](args)
 
 
-def _latent(args: argparse.Namespace) -> list[dict]:
+def _latent(args: argparse.Namespace) -> dict:
     from mvae.reproduce.latent import run_all
 
     rows = run_all(
@@ -46,10 +54,10 @@ def _latent(args: argparse.Namespace) -> list[dict]:
         for row in rows:
             share = f"{row['of_real_ceiling']:.3f} of the real ceiling"
             print(f"{row['arm']:16} {row['tokens']:4} tokens  {share}  {row['psnr']:.2f} dB")
-    return rows
+    return {"rows": rows}
 
 
-def _memory(args: argparse.Namespace) -> list[dict]:
+def _memory(args: argparse.Namespace) -> dict:
     from mvae.reproduce.memory import run_all
 
     rows = run_all(
@@ -60,4 +68,13 @@ def _memory(args: argparse.Namespace) -> list[dict]:
         for row in rows:
             colour = f", colour {row['colour']:.3f}" if "colour" in row else ""
             print(f"{row['set']:40} {row['arm']:20} object {row['object']:.3f}{colour}")
-    return rows
+    return {"rows": rows}
+
+
+def _sheets(args: argparse.Namespace) -> dict:
+    from mvae.evaluate.prompt_sheet import write_sheet
+
+    paths = [str(write_sheet(name, args.data, args.out, args.seed, args.zoo)) for name in args.models]
+    if not args.json:
+        print("\n".join(paths))
+    return {"sheets": paths}
