@@ -47,6 +47,8 @@ class VaeStage:
     """How fast the controller moves log β, per step, for a KL off by its whole target."""
     noisy_share: float = 0.4
     """Share of images whose decoder sees z ~ q(z|x) instead of the token's ẑ. Without them nothing but the KL would shape σ."""
+    frozen_latent: str | None = None
+    """Folder of a frozen latent whose reference encoder is taken as it is: the decoder alone is trained, on exact tokens."""
     freeze_encoder_from: float = 0.8
     """Fraction of the run after which the encoder stands still and the decoder is fine-tuned on exact tokens alone."""
     freeze_statistics_from: float = 0.9
@@ -58,6 +60,12 @@ class VaeStage:
     """Weight of the perceptual distance (:mod:`mvae.models.perceptual`); 0 leaves it out."""
     perceptual_from: float = 0.0
     """Fraction of the run after which the perceptual distance counts: it costs a third of a step."""
+    adversarial: float = 0.0
+    """Weight of the patch discriminator's opinion (:mod:`mvae.models.discriminator`); 0 leaves the discriminator out."""
+    matching: float = 0.0
+    """Weight of the distance of the discriminator's activations."""
+    adversarial_from: float = 0.9
+    """Fraction of the run after which the discriminator learns and counts."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from mvae.data.dataset import Pictures, augment
+from mvae.models.discriminator import PatchDiscriminator, adversarial_terms
 from mvae.models.mvae import MVAE
 from mvae.models.perceptual import PerceptualDistance
 from mvae.objective import edge_aware_distortion, gaussian_kl, gaussian_log_likelihood
 from mvae.training.checkpoint import step_generator
+from mvae.training.frozen_latent import adopt_encoder
 from mvae.training.recipe import VaeStage
 from mvae.training.sheets import psnr_on_white, save_sheet
 
@@ -20,14 +22,18 @@ ACTIVE_VARIANCE = 0.01
 
 
 class VaeModule(nn.Module):
-    """MVAE behind the loop's one-argument call."""
+    """MVAE, and its discriminator if there is one, behind the loop's one-argument call."""
 
-    def __init__(self, vae: MVAE):
+    def __init__(self, vae: MVAE, discriminator: PatchDiscriminator | None = None):
         super().__init__()
-        self.vae = vae
+        self.vae, self.discriminator = vae, discriminator
 
     def forward(self, batch: dict) -> dict[str, Tensor]:
-        return self.vae(batch["image"], batch["noisy"])
+        """What the VAE returns and, where ``batch["judged"]``, the terms of :func:`adversarial_terms`."""
+        outputs = self.vae(batch["image"], batch["noisy"])
+        if batch.get("judged"):
+            outputs |= adversarial_terms(self.discriminator, batch["image"], outputs["reconstruction"])
+        return outputs
 
 
 def epoch_indices(count: int, batch: int, step: int, seed: int) -> Tensor:
@@ -48,7 +54,11 @@ class VaeTraining:
         self.recipe, self.train, self.shown = recipe, train, shown
         self.schedule = recipe.schedule
         torch.manual_seed(recipe.schedule.seed)
-        self.module = VaeModule(MVAE(recipe.config)).to(memory_format=torch.channels_last)
+        vae = MVAE(recipe.config)
+        if recipe.frozen_latent is not None:
+            adopt_encoder(vae, Path(recipe.frozen_latent))
+        discriminator = PatchDiscriminator() if recipe.adversarial or recipe.matching else None
+        self.module = VaeModule(vae, discriminator).to(memory_format=torch.channels_last)
         self.perceptual = PerceptualDistance() if recipe.perceptual else None
         self.controller = {"log_beta": math.log(recipe.beta)}
         self.used = torch.zeros(recipe.config.latent.codebook, dtype=torch.bool)
@@ -61,7 +71,7 @@ class VaeTraining:
         return step >= round(fraction * self.schedule.steps)
 
     def _frozen(self, step: int) -> bool:
-        return self._reached(self.recipe.freeze_encoder_from, step)
+        return self.recipe.frozen_latent is not None or self._reached(self.recipe.freeze_encoder_from, step)
 
     def before_step(self, module: nn.Module, step: int) -> None:
         # A frozen encoder keeps its tokens exactly as they are, BatchNorm statistics included: the seq2seq learns them.
@@ -78,7 +88,8 @@ class VaeTraining:
         device = next(self.module.parameters()).device
         image = augment(self.train.batch(indices, device), generator).contiguous(memory_format=torch.channels_last)
         noisy = torch.rand(len(indices), generator=generator) < self.recipe.noisy_share
-        return {"image": image, "noisy": noisy & (not self._frozen(step))}
+        judged = self.module.discriminator is not None and self._reached(self.recipe.adversarial_from, step)
+        return {"image": image, "noisy": noisy & (not self._frozen(step)), "judged": judged}
 
     def loss(self, outputs: dict[str, Tensor], batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
         x, seen = batch["image"], outputs["reconstruction"]
@@ -104,7 +115,15 @@ class VaeTraining:
             "psnr": psnr, "kl_nats": rate.item(), "distortion": distortion.item(), "log_likelihood_nats": likelihood,
             "negative_elbo_nats": rate.item() - likelihood, "beta": beta, "perceptual": perceived.item(),
         }
-        return distortion + self.recipe.perceptual * perceived + (0 if frozen else beta) * rate, metrics
+        total = distortion + self.recipe.perceptual * perceived + (0 if frozen else beta) * rate
+        for name, weight in (
+            ("discriminator", 1.0), ("generator", self.recipe.adversarial), ("matching", self.recipe.matching)
+        ):
+            if self.module.discriminator is not None:
+                term = outputs.get(name, torch.zeros((), device=x.device))
+                metrics[name] = term.item()
+                total = total + weight * term
+        return total, metrics
 
     def interval_metrics(self) -> dict[str, float]:
         means = torch.cat(self.moments)

@@ -1,0 +1,63 @@
+"""A frozen latent: written once, taken over exactly, never trained on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mvae.data.dataset import Pictures
+from mvae.errors import DataError
+from mvae.models.mvae import MVAE
+from mvae.training.frozen_latent import adopt_encoder, freeze
+from mvae.training.loop import train_stage
+from mvae.training.recipe import load_recipe
+from mvae.training.vae_stage import VaeTraining
+
+TINY = load_recipe("tiny").vae
+
+
+@pytest.fixture
+def latent(tmp_path):
+    torch.manual_seed(5)
+    return freeze(MVAE(replace(TINY.config, latent_id="t")), tmp_path, "t")
+
+
+def test_it_is_written_once(latent, tmp_path):
+    with pytest.raises(DataError, match="frozen already"):
+        freeze(MVAE(TINY.config), tmp_path, "t")
+
+
+def test_the_encoder_is_taken_over_exactly(latent):
+    a, b = (MVAE(replace(TINY.config, latent_id="t")).eval() for _ in range(2))
+    image = torch.rand(4, 4, TINY.config.image_size, TINY.config.image_size)
+    assert not torch.equal(a.encode_tokens(image), b.encode_tokens(image))
+    for vae in (a, b):
+        adopt_encoder(vae, latent)
+    assert torch.equal(a.encode_tokens(image), b.encode_tokens(image))
+
+
+@pytest.mark.parametrize("change", [{"latent_id": "u"}, {"latent_id": "t", "encoder_widths": (16, 8, 8)}])
+def test_another_configuration_is_refused(latent, change):
+    with pytest.raises(DataError, match="differs"):
+        adopt_encoder(MVAE(replace(TINY.config, **change)), latent)
+
+
+def test_what_is_no_latent_is_refused(tmp_path):
+    with pytest.raises(DataError, match="not a frozen latent"):
+        adopt_encoder(MVAE(TINY.config), tmp_path)
+
+
+def test_training_in_it_changes_the_decoder_alone(latent, tmp_path):
+    side = TINY.config.image_size
+    pixels = np.random.default_rng(0).integers(0, 256, (8, side, side, 4), np.uint8)
+    pictures = Pictures(pixels, ["x"] * 8, [{}] * 8)
+    schedule = replace(TINY.schedule, steps=2, batch=4)
+    stage = replace(TINY, config=replace(TINY.config, latent_id="t"), frozen_latent=str(latent), schedule=schedule)
+    vae = train_stage(VaeTraining(stage, pictures, pictures), tmp_path / "run", resume=False, progress=False).vae
+    reference = load_file(latent / "encoder.safetensors")
+    trained = vae.encoder.state_dict()
+    assert all(torch.equal(trained[name].float(), value.float()) for name, value in reference.items())
+    before = VaeTraining(stage, pictures, pictures).module.vae.decoder.state_dict()
+    assert any(not torch.equal(before[name], value) for name, value in vae.decoder.state_dict().items())
