@@ -23,6 +23,7 @@ from export.reference import OPSET, export_seq2seq, export_vae, merge
 from export.sessions import GRAPHS, Level, graph_path
 from export.source import Source, half_state
 from mvae.config import LEVELS
+from mvae.engine.memory import MEMORY
 from mvae.errors import DataError, ExportError
 from zoo import manifest
 from zoo.card import write_card
@@ -121,6 +122,8 @@ def write_weights(source: Source, entry: Path) -> None:
     save_file(half_state(source.vae), entry / "vae.safetensors")
     _write_json(entry / "vae_config.json", source.vae.config.to_dict())
     (entry / "tokenizer.json").write_bytes(source.tokenizer)
+    if source.memory is not None:
+        (entry / MEMORY).write_bytes(source.memory)
 
 
 def write_levels(source: Source, folder: Path, work: Path, pictures: np.ndarray, origin: str, ranges: dict | None,

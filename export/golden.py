@@ -18,12 +18,15 @@ a token and all that follow it; int8 rounds a little differently on processors w
 from pathlib import Path
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer
 
 from export.calibration import decoder_inputs, with_unknown
 from export.sessions import Level
 from export.source import Source
+from mvae.engine.memory import Memory
 from mvae.errors import DataError, ExportError
+from mvae.training.recall import read_before_text
 from mvae.training.text import encode_texts
 
 PROMPTS = ("red apple", "noto smiling cat face with heart-eyes", "fluent-3d blue car", "")
@@ -34,11 +37,23 @@ Arrays = dict[str, np.ndarray]
 
 def golden_inputs(source: Source, pictures: np.ndarray) -> Arrays:
     """Inputs for an entry that has none yet; ``pictures`` uint8 [N, S, S, 4]."""
-    ids, mask = encode_texts(Tokenizer.from_str(source.tokenizer.decode()), list(PROMPTS))
+    ids, mask = _read(source)
     image = pictures[:: max(1, len(pictures) // IMAGES)][:IMAGES]
     tokens = decoder_inputs(source.vae, image)
     return {"prompts": np.array(PROMPTS), "text_ids": ids.numpy(), "text_mask": mask.numpy(), "image": image,
             "decode_tokens": with_unknown(tokens, source.vae.config.latent, every=IMAGES)}
+
+
+def _read(source: Source) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask of the prompts; with a memory, what is recalled for each stands before its text."""
+    ids, mask = encode_texts(Tokenizer.from_str(source.tokenizer.decode()), list(PROMPTS))
+    if source.memory is None:
+        return ids, mask
+    memory, count = Memory.from_bytes(source.memory), source.seq2seq.config.memory
+    found = [memory.recall(prompt, None, count) for prompt in PROMPTS]
+    tokens = torch.from_numpy(memory.tokens[np.stack(found)].astype(np.int64))
+    present = torch.tensor([bool(prompt) for prompt in PROMPTS])
+    return read_before_text(tokens, present, ids, mask, source.seq2seq.config.text_offset)
 
 
 def golden_answers(inputs: Arrays, level: Level, source: Source) -> Arrays:

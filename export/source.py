@@ -12,6 +12,7 @@ from transformers import MarianConfig, MarianMTModel
 
 from mvae.config import Seq2SeqConfig, VaeConfig
 from mvae.data.sources import SOURCES
+from mvae.engine.memory import MEMORY
 from mvae.errors import DataError, ExportError
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import build_seq2seq
@@ -39,6 +40,8 @@ class Source:
     data: str | None = None
     """Data set of the run, as its recipe names it."""
     folder: Path = field(default_factory=Path)
+    memory: bytes | None = None
+    """Content of ``memory.npz`` where the seq2seq reads a memory."""
 
 
 def load_run(run: Path, name: str, *, licence: str | None = None, credits: tuple[str, ...] | None = None) -> Source:
@@ -59,7 +62,7 @@ def load_run(run: Path, name: str, *, licence: str | None = None, credits: tuple
     load_exactly(seq2seq, run / "model.safetensors")
     recipe = facts.get("recipe", {})
     return Source(name, round_to_half(vae), round_to_half(seq2seq), _bytes(run / "tokenizer.json"), facts,
-                  licence or WEIGHTS_LICENCE, credits, recipe.get("data"), run)
+                  licence or WEIGHTS_LICENCE, credits, recipe.get("data"), run, _memory(run, seq2seq))
 
 
 def load_entry(entry: Path) -> Source:
@@ -69,7 +72,7 @@ def load_entry(entry: Path) -> Source:
     """
     listed = manifest.read(entry)
     needed = ("vae_config.json", "vae.safetensors", "config.json", "generation_config.json", "model.safetensors",
-              "tokenizer.json")
+              "tokenizer.json", *(name for name in (MEMORY,) if name in listed.files))
     manifest.verify(entry, listed, names=needed)
     vae = MVAE(VaeConfig.from_dict(_json(entry / "vae_config.json")))
     load_exactly(vae, entry / "vae.safetensors")
@@ -78,7 +81,11 @@ def load_entry(entry: Path) -> Source:
     seq2seq.generation_config = type(seq2seq.generation_config).from_pretrained(entry)
     data = listed.training.get("recipe", {}).get("data")
     return Source(listed.name, round_to_half(vae), round_to_half(seq2seq), _bytes(entry / "tokenizer.json"), listed.training,
-                  listed.licence, listed.credits, data, entry)
+                  listed.licence, listed.credits, data, entry, _memory(entry, seq2seq))
+
+
+def _memory(folder: Path, seq2seq: MarianMTModel) -> bytes | None:
+    return _bytes(folder / MEMORY) if getattr(seq2seq.config, "memory", 0) else None
 
 
 def load_exactly(module: nn.Module, path: Path) -> None:

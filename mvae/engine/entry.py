@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvae.config import LEVELS, VaeConfig
+from mvae.engine.memory import MEMORY
 from mvae.engine.options import Options, check_options
 from mvae.errors import DataError, IntegrityError, OptionError, UnknownModelError
 from zoo import fetch, manifest
@@ -60,6 +61,8 @@ class Entry:
     """``guidance_scale``, ``temperature``, ``top_k`` of ``generation_config.json`` where it has them."""
     tokenizer: bytes
     folder: Path
+    memory: bytes | None = None
+    """``memory.npz``, if the seq2seq reads one."""
 
 
 def read_entry(name: str, folder: Path | None = None) -> Entry:
@@ -115,4 +118,5 @@ def read_entry(name: str, folder: Path | None = None) -> Entry:
         defaults,
         content("tokenizer.json"),
         path,
+        content(MEMORY) if MEMORY in listed.files else None,
     )

@@ -14,6 +14,8 @@ import numpy as np
 from mvae.engine.caption_index import CaptionIndex
 from mvae.errors import DataError
 
+MEMORY = "memory.npz"
+"""Its file in a run and in an entry of the zoo."""
 STYLE_BONUS = 0.15
 """Added to the cosine of stickers in the style asked for: it decides between two good captions, not between good and bad."""
 

@@ -14,12 +14,13 @@ from PIL import Image
 from mvae.config import DEFAULT_MODEL, MAX_IMAGES_PER_CALL, STYLES
 from mvae.engine.entry import Entry, read_entry
 from mvae.engine.images import fit
+from mvae.engine.memory import MEMORY, Memory
 from mvae.engine.onnx_file import parse
 from mvae.engine.options import IMAGE_INDEX_MAX, SEED_MAX, check_options, check_style, whole
 from mvae.engine.philox import uniforms
-from mvae.engine.prompt import TextEncoder
+from mvae.engine.prompt import TextEncoder, normalise_prompt
 from mvae.engine.sessions import open_session
-from mvae.engine.shape import read_shape
+from mvae.engine.shape import Shape, read_shape
 from mvae.engine.sticker import Decoded, Sticker
 from mvae.engine.token_loop import Decoding, TokenModel
 from mvae.errors import IntegrityError, TokensError
@@ -58,9 +59,13 @@ class Model:
         graphs = entry.graphs
         shape = read_shape(entry.seq2seq, self.latent, entry.name)
         self._seq2seq = TokenModel(graphs["encoder_model"], graphs["decoder_model_merged"], shape, threads, entry.name)
-        if self._text.vocabulary > shape.text_vocabulary:
+        self.memory = None if entry.memory is None else Memory.from_bytes(entry.memory)
+        """What the seq2seq may redraw, found by caption; None where it reads the text alone."""
+        self._check_memory(shape)
+        if self._text.vocabulary > shape.text_vocabulary - shape.text_offset:
             raise IntegrityError(
-                f"{entry.name}: the tokenizer has {self._text.vocabulary} tokens; the encoder knows {shape.text_vocabulary}"
+                f"{entry.name}: the tokenizer has {self._text.vocabulary} tokens; the encoder knows "
+                f"{shape.text_vocabulary - shape.text_offset}"
             )
         self._vae = {}
         for part in ("vae_encoder", "vae_decoder"):
@@ -156,7 +161,8 @@ class Model:
             begun = perf_counter()
             text = self._text(prompt, style)
             texts = [text.ids] if options.guidance == 1 else [text.ids, (self._text.end,)]
-            reading = self._seq2seq.read(texts)
+            recalled, known = self._recall(prompt, style)
+            reading = self._seq2seq.read(texts, known)
             timings = {"text": _milliseconds(begun), "tokens": 0.0}
         decoding: Decoding | None = None
         while decoding is None or len(decoding.tokens) < positions:
@@ -173,7 +179,27 @@ class Model:
                 decode = _milliseconds(begun)
             share = len(decoding.tokens) / positions
             times = {**timings, "decode": decode} if share == 1 else dict(timings)
-            yield Sticker(image, tokens, self.latent.latent_id, times, share, seed, index, options, text.was_cut)
+            yield Sticker(image, tokens, self.latent.latent_id, times, share, seed, index, options, text.was_cut, recalled)
+
+    def _recall(self, prompt: str, style: str | None) -> tuple[tuple[int, ...], np.ndarray | None]:
+        """Numbers and tokens of the stickers that are read beside the prompt."""
+        if self.memory is None:
+            return (), None
+        found = self.memory.recall(normalise_prompt(prompt), style, self._seq2seq.shape.memory)
+        return tuple(found.tolist()), self.memory.tokens[found].astype(np.int64)
+
+    def _check_memory(self, shape: Shape) -> None:
+        if bool(shape.memory) != (self.memory is not None):
+            raise IntegrityError(f"{self.name}: reads {shape.memory} stickers; expected {MEMORY} with it, and only then")
+        if self.memory is not None:
+            memory, latent = self.memory, self.latent
+            if memory.latent_id != latent.latent_id or memory.tokens.shape[1] != latent.positions:
+                raise IntegrityError(
+                    f"{self.name}: {MEMORY} holds {memory.tokens.shape[1]} tokens a sticker of latent {memory.latent_id!r}; "
+                    f"expected {latent.positions} of {latent.latent_id!r}"
+                )
+            if memory.tokens.max() >= latent.codebook:
+                raise IntegrityError(f"{self.name}: {MEMORY} has token {memory.tokens.max()}; expected below {latent.codebook}")
 
     def _picture(self, ids: np.ndarray) -> Image.Image:
         (pixels,) = self._vae["vae_decoder"].run(["image"], {"tokens": ids})

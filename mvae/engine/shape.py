@@ -31,6 +31,15 @@ class Shape:
     width: int
     reach: int
     """Positions that either side has embeddings for."""
+    memory: int = 0
+    """Stickers whose tokens the encoder reads before the text."""
+    text_offset: int = 0
+    """Added to the tokenizer's ids."""
+
+    @property
+    def read_length(self) -> int:
+        """Longest input of the encoder."""
+        return self.memory * self.positions + TEXT_MAX_TOKENS
 
     @property
     def head_width(self) -> int:
@@ -44,7 +53,10 @@ def read_shape(config: dict, latent: LatentConfig, name: str) -> Shape:
     for key in _FIELDS.values():
         if type(config.get(key)) is not int or config[key] < (key != "decoder_start_token_id"):
             raise IntegrityError(f"{name}: config.json has {key} {config.get(key)!r:.60}; expected a positive whole number")
-    shape = Shape(latent.codebook, latent.positions, **{field: config[key] for field, key in _FIELDS.items()})
+    reading = {key: config.get(key, 0) for key in ("memory", "text_offset")}
+    if any(type(value) is not int or value < 0 for value in reading.values()):
+        raise IntegrityError(f"{name}: config.json has {reading}; expected whole numbers from 0")
+    shape = Shape(latent.codebook, latent.positions, **{field: config[key] for field, key in _FIELDS.items()}, **reading)
     if not max(shape.codebook, shape.start_token + 1) <= shape.vocabulary:
         raise IntegrityError(
             f"{name}: a vocabulary of {shape.vocabulary}; expected the {shape.codebook} image tokens and the start token "
@@ -52,8 +64,9 @@ def read_shape(config: dict, latent: LatentConfig, name: str) -> Shape:
         )
     if shape.width % shape.heads:
         raise IntegrityError(f"{name}: a width of {shape.width} for {shape.heads} heads; expected a multiple")
-    if shape.reach < max(shape.positions, TEXT_MAX_TOKENS):
-        raise IntegrityError(
-            f"{name}: {shape.reach} position embeddings; expected at least {max(shape.positions, TEXT_MAX_TOKENS)}"
-        )
+    if shape.memory and shape.text_offset < shape.codebook:
+        raise IntegrityError(f"{name}: text begins at id {shape.text_offset}; expected behind the {shape.codebook} image tokens")
+    needed = max(shape.positions, shape.read_length)
+    if shape.reach < needed:
+        raise IntegrityError(f"{name}: {shape.reach} position embeddings; expected at least {needed}")
     return shape

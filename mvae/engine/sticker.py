@@ -28,6 +28,8 @@ class Sticker:
     options: Options = field(default_factory=Options)
     prompt_was_cut: bool = False
     """Whether the prompt was longer than the model reads."""
+    recalled: tuple[int, ...] = ()
+    """Stickers of the model's memory that were read beside the prompt, nearest first."""
 
 
 @dataclass(frozen=True)

@@ -34,14 +34,22 @@ class TokenModel:
         self._step = open_session(step_graph, f"{name} decoder_model_merged (step graph)", threads)
         self._text_caches = [value.name for value in self._prompt.get_outputs()]
 
-    def read(self, texts: list[tuple[int, ...]]) -> "Reading":
-        """Encode B texts (ids with end mark, any lengths ≥ 1)."""
+    def read(self, texts: list[tuple[int, ...]], recalled: np.ndarray | None = None) -> "Reading":
+        """Encode B texts (ids with end mark, any lengths ≥ 1).
+
+        ``recalled``: tokens [K, positions] of stickers that the first row reads before its text; the other rows, and all of them
+        where it is None, read text alone. The text keeps its place behind the memory.
+        """
+        place = self.shape.memory * self.shape.positions
         longest = max(len(text) for text in texts)
-        ids = np.zeros((len(texts), longest), np.int64)
+        ids = np.zeros((len(texts), place + longest), np.int64)
         mask = np.zeros_like(ids)
         for row, text in enumerate(texts):
-            ids[row, : len(text)] = text
-            mask[row, : len(text)] = 1
+            ids[row, place : place + len(text)] = np.add(text, self.shape.text_offset)
+            mask[row, place : place + len(text)] = 1
+        if recalled is not None:
+            seen = recalled.reshape(-1)[:place]
+            ids[0, : len(seen)], mask[0, : len(seen)] = seen, 1
         (states,) = self._encoder.run(["last_hidden_state"], {"input_ids": ids, "attention_mask": mask})
         caches = self._prompt.run(self._text_caches, {"encoder_hidden_states": states})
         return Reading(mask, dict(zip(self._text_caches, caches, strict=True)))

@@ -9,8 +9,13 @@ TEXT_PAD, TEXT_END, TEXT_UNKNOWN = 0, 1, 2
 
 
 def marian_config(config: Seq2SeqConfig) -> MarianConfig:
-    """The stock configuration. ``pad_token_id`` is the decoder's start mark; the text side masks its padding explicitly."""
+    """The stock configuration. ``pad_token_id`` is the decoder's start mark; the text side masks its padding explicitly.
+
+    ``memory`` and ``text_offset``, which transformers only stores, tell the engine what the encoder reads before the text.
+    """
+    reading = {"memory": config.memory, "text_offset": config.text_offset} if config.memory else {}
     return MarianConfig(
+        **reading,
         vocab_size=config.rows,
         decoder_vocab_size=config.rows,
         share_encoder_decoder_embeddings=bool(config.memory),

@@ -21,6 +21,7 @@ from torch import nn
 
 from mvae.config import VaeConfig
 from mvae.data.dataset import Pictures, load_pictures
+from mvae.engine.memory import MEMORY
 from mvae.errors import DataError
 from mvae.files import write_atomic
 from mvae.models.mvae import MVAE
@@ -134,6 +135,8 @@ def train_seq2seq(
     module = train_stage(training, folder, resume=resume, progress=progress)
     if rank == 0:
         write_atomic(out / "seq2seq_config.json", json.dumps(recipe.seq2seq.config.to_dict(), indent=1).encode())
+        if training.memory is not None:
+            write_atomic(out / MEMORY, training.memory.to_bytes())
         save_tensors(out / "model.safetensors", {n: t.float() for n, t in unique_state(module.model).items()})
 
 

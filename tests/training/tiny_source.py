@@ -5,13 +5,16 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from export.source import Source, round_to_half
 from mvae.config import Seq2SeqConfig, VaeConfig
+from mvae.engine.memory import Memory
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import build_seq2seq
 
@@ -21,10 +24,19 @@ VAE = VaeConfig(image_size=64, patch=4, levels=4, latent_id="test", encoder_widt
 SEQ2SEQ = Seq2SeqConfig(vocabulary=260, codebook=256, d_model=32, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=64)
 
 
-def tiny_source(seed: int = 0) -> Source:
+LABELS = ("red apple", "green apple", "blue car", "smiling cat")
+
+
+def tiny_memory() -> Memory:
+    """Four stickers of random tokens."""
+    tokens = np.random.default_rng(0).integers(0, VAE.latent.codebook, (len(LABELS), VAE.latent.positions))
+    return Memory.build(LABELS, [[]] * len(LABELS), ["noto", "twemoji", "noto", "noto"], tokens, VAE.latent_id)
+
+
+def tiny_source(seed: int = 0, memory: int = 0) -> Source:
     """Tiny models whose every layer differs and matters: fresh ones hide mistakes, being half zeros and half alike."""
     torch.manual_seed(seed)
-    vae, seq2seq = MVAE(VAE), build_seq2seq(SEQ2SEQ)
+    vae, seq2seq = MVAE(VAE), build_seq2seq(replace(SEQ2SEQ, memory=memory))
     with torch.no_grad():
         for parameter in [*vae.parameters(), *seq2seq.parameters()]:
             if parameter.requires_grad and parameter.ndim == 1:
@@ -38,7 +50,7 @@ def tiny_source(seed: int = 0) -> Source:
             vae.encoder(torch.rand(8, 4, VAE.image_size, VAE.image_size))
     training = {"recipe": {"name": "tiny"}, "note": "random weights, for tests"}
     return Source("tiny", round_to_half(vae), round_to_half(seq2seq), tiny_tokenizer(), training, "Apache-2.0",
-                  ("nothing: the weights are random",))
+                  ("nothing: the weights are random",), memory=tiny_memory().to_bytes() if memory else None)
 
 
 def tiny_tokenizer() -> bytes:

@@ -1,0 +1,61 @@
+"""A seq2seq with a memory, from PyTorch to the engine."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from export.entry import build_entry
+from mvae.engine.memory import MEMORY, Memory
+from mvae.engine.model import load
+from mvae.errors import IntegrityError
+from tests.training.tiny_source import LABELS, VAE, tiny_memory, tiny_source
+from zoo import manifest
+
+
+@pytest.fixture(scope="module")
+def entry(tmp_path_factory):
+    """Building it compares every level with PyTorch, memory included."""
+    return build_entry(tiny_source(memory=2), tmp_path_factory.mktemp("zoo") / "tiny").entry
+
+
+@pytest.mark.parametrize("level", ["fp32", "fp16", "int8"])
+def test_what_is_recalled_changes_what_is_drawn(entry, level):
+    model = load(f"tiny-{level}", folder=entry)
+    sticker = model.generate("red apple", style="noto", seed=1)
+    assert sticker.recalled == (0, 1) and LABELS[0] == "red apple"
+    assert sticker.tokens == model.generate("red apple", style="noto", seed=1).tokens
+    memory = model.memory
+    other = np.random.default_rng(9).integers(0, VAE.latent.codebook, memory.tokens.shape)
+    model.memory = Memory.build(LABELS, [[]] * 4, memory.styles, other, memory.latent_id)
+    assert model.generate("red apple", style="noto", seed=1).tokens != sticker.tokens
+
+
+def test_the_model_card_and_manifest_know_the_memory(entry):
+    assert MEMORY in manifest.read(entry).files
+    assert (entry / MEMORY).read_bytes() == tiny_memory().to_bytes()
+    assert json.loads((entry / "config.json").read_text())["memory"] == 2
+
+
+def test_it_can_be_exported_again(entry, tmp_path):
+    from export.source import load_entry
+
+    again = build_entry(load_entry(entry), tmp_path / "tiny", again=True).entry
+    for path in sorted(entry.glob("onnx/*.onnx")):
+        assert path.read_bytes() == (again / "onnx" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("change", ["missing", "other latent", "other tokens"])
+def test_a_memory_that_does_not_belong_is_refused(entry, tmp_path, change):
+    copy = shutil.copytree(entry, tmp_path / "tiny")
+    if change == "missing":
+        (copy / MEMORY).unlink()
+    else:
+        tokens = tiny_memory().tokens.astype(np.int64)
+        latent = "other" if change == "other latent" else VAE.latent_id
+        tokens = tokens + 1000 if change == "other tokens" else tokens
+        (copy / MEMORY).write_bytes(Memory.build(LABELS, [[]] * 4, [""] * 4, tokens, latent).to_bytes())
+    manifest.refresh(copy)
+    with pytest.raises(IntegrityError):
+        load("tiny-fp32", folder=copy)
