@@ -18,7 +18,7 @@ TEMPERATURE_MAX = 5.0
 class Options:
     """How tokens are drawn; the meaning of each number is in :mod:`mvae.engine.sampler`."""
 
-    guidance: float = 1.5
+    guidance: float = 1.25
     """1 is no guidance, and half the work."""
     temperature: float = 0.3
     top_k: int = 256

@@ -3,6 +3,11 @@
 import time
 
 import torch
+import torch.distributed as dist
+
+from mvae.errors import TrainingError
+
+NAMES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 def _seconds(dtype: torch.dtype) -> float:
@@ -24,3 +29,23 @@ def probe_precision(device: str) -> torch.dtype:
     if device != "cpu":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     return torch.bfloat16 if _seconds(torch.bfloat16) < 0.9 * _seconds(torch.float32) else torch.float32
+
+
+def settle_precision(wanted: str, device: str, controller: dict) -> torch.dtype:
+    """The precision of a whole run: what ``wanted`` names, or for "auto" what the run began with, or else the probe's choice.
+
+    A probe is a timing, so another process, or the same run resumed on a busy machine, may find otherwise: the first process
+    decides for all, and the decision is kept in ``controller``, which checkpoints hold. Raises :class:`TrainingError` for an
+    unknown name.
+    """
+    if wanted not in (*NAMES, "auto"):
+        raise TrainingError(f"precision: got {wanted!r}, expected 'auto' or one of {list(NAMES)}")
+    name = controller.get("precision") if wanted == "auto" else wanted
+    if name is None:
+        name = next(known for known, dtype in NAMES.items() if dtype == probe_precision(device))
+    if dist.is_initialized():
+        chosen = [name]
+        dist.broadcast_object_list(chosen, src=0)
+        (name,) = chosen
+    controller["precision"] = name
+    return NAMES[name]

@@ -28,6 +28,8 @@ class Schedule:
     """``adamw``; or ``muon``: Muon for the hidden matrices and kernels, AdamW for the rest."""
     hidden_learning_rate: float | None = None
     """Muon's peak rate; ``learning_rate`` where it is not given."""
+    precision: str = "auto"
+    """``bf16``, ``fp32``, or ``auto``: the faster one here, measured when the run begins."""
     checkpoint_minutes: float = 3.0
     sheet_minutes: float = 5.0
     seed: int = 0

@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load_file
 
 from mvae.errors import DataError, TrainingError
+from mvae.training import precision
 from mvae.training.checkpoint import step_generator
 from mvae.training.cli import load_weights, train
-from mvae.training.precision import probe_precision
 from mvae.training.recipe import load_recipe
 from mvae.training.schedule import build_optimisers, learning_rate_factor
 from mvae.training.vae_stage import epoch_indices
@@ -165,8 +165,17 @@ def test_every_parameter_has_one_optimiser_and_vectors_do_not_decay():
     assert all(g["weight_decay"] == 0 for g in groups for p in g["params"] if p.ndim == 1)
 
 
-def test_precision_probe_answers():
-    assert probe_precision("cpu") in (torch.bfloat16, torch.float32)
+def test_a_run_keeps_the_precision_that_it_began_with(monkeypatch):
+    """The probe is a timing: on a busy machine it once resumed a run in the other precision."""
+    assert precision.probe_precision("cpu") in precision.NAMES.values()
+    controller = {"log_beta": 1.0}
+    for found in (torch.bfloat16, torch.float32):
+        monkeypatch.setattr(precision, "probe_precision", lambda device, found=found: found)
+        assert precision.settle_precision("auto", "cpu", controller) == torch.bfloat16
+    assert controller == {"log_beta": 1.0, "precision": "bf16"}
+    assert precision.settle_precision("fp32", "cpu", {}) == torch.float32
+    with pytest.raises(TrainingError, match="fp16"):
+        precision.settle_precision("fp16", "cpu", {})
 
 
 def test_warm_start_takes_the_vae_and_goes_on_with_the_seq2seq(whole_run, tmp_path):

@@ -21,7 +21,8 @@ RECIPE = Recipe(
             decoder_blocks=(0, 0, 0),
         ),
         schedule=Schedule(
-            steps=12, batch=8, learning_rate=1e-3, warmup=2, optimiser="muon", checkpoint_minutes=0, sheet_minutes=60
+            steps=12, batch=8, learning_rate=1e-3, warmup=2, optimiser="muon", precision="fp32", checkpoint_minutes=0,
+            sheet_minutes=60,
         ),
         perceptual=0.3,
         perceptual_from=0.5,
@@ -29,7 +30,8 @@ RECIPE = Recipe(
     seq2seq=Seq2SeqStage(
         config=Seq2SeqConfig(d_model=32, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=64),
         schedule=Schedule(
-            steps=8, batch=8, learning_rate=1e-3, warmup=2, optimiser="muon", checkpoint_minutes=0, sheet_minutes=60
+            steps=8, batch=8, learning_rate=1e-3, warmup=2, optimiser="muon", precision="fp32", checkpoint_minutes=0,
+            sheet_minutes=60,
         ),
         views=1,
     ),
