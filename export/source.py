@@ -89,7 +89,8 @@ def _memory(folder: Path, seq2seq: MarianMTModel) -> bytes | None:
 
 
 def load_exactly(module: nn.Module, path: Path) -> None:
-    """Load weights and refuse any tensor too many or too few, except those that the module computes itself.
+    """Load weights and refuse any tensor too many or too few, except those that the module computes itself and second names of
+    tied ones.
 
     Raises :class:`DataError` naming the tensors.
     """
@@ -101,7 +102,9 @@ def load_exactly(module: nn.Module, path: Path) -> None:
         missing, unexpected = module.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         raise DataError(f"{path}: does not fit {type(module).__name__} ({str(error).splitlines()[-1].strip()})") from error
-    missing = [name for name in missing if not name.endswith(RECOMPUTED)]
+    state = module.state_dict()
+    filled = {state[name].data_ptr() for name in tensors if name in state}
+    missing = [name for name in missing if not name.endswith(RECOMPUTED) and state[name].data_ptr() not in filled]
     if missing or unexpected:
         raise DataError(f"{path}: {type(module).__name__} misses {missing[:3]} and does not know {list(unexpected)[:3]}")
     if hasattr(module, "tie_weights"):

@@ -23,13 +23,14 @@ def entry(tmp_path_factory):
 @pytest.mark.parametrize("level", ["fp32", "fp16", "int8"])
 def test_what_is_recalled_changes_what_is_drawn(entry, level):
     model = load(f"tiny-{level}", folder=entry)
-    sticker = model.generate("red apple", style="noto", seed=1)
+    asked = {"prompt": "red apple", "style": "noto", "seed": 1, "temperature": 3.0}
+    sticker = model.generate(**asked)
     assert sticker.recalled == (0, 1) and LABELS[0] == "red apple"
-    assert sticker.tokens == model.generate("red apple", style="noto", seed=1).tokens
+    assert sticker.tokens == model.generate(**asked).tokens
     memory = model.memory
     other = np.random.default_rng(9).integers(0, VAE.latent.codebook, memory.tokens.shape)
     model.memory = Memory.build(LABELS, [[]] * 4, memory.styles, other, memory.latent_id)
-    assert model.generate("red apple", style="noto", seed=1).tokens != sticker.tokens
+    assert model.generate(**asked).tokens != sticker.tokens
 
 
 def test_the_model_card_and_manifest_know_the_memory(entry):
