@@ -144,7 +144,7 @@ def _prepare(reference: Path, work: Path) -> Path:
     prepared = work / f"{reference.stem}-prepared.onnx"
     if not prepared.exists():
         with _quiet():
-            quant_pre_process(reference, prepared)
+            quant_pre_process(reference, prepared, skip_symbolic_shape=True)
     return prepared
 
 
