@@ -16,13 +16,14 @@ def latent_table(rows: Rows) -> list[str]:
         "default model's transformer on one thread. [The plot](docs/latent.png)."
     )
     head = [
-        "latent", "what differs", "tokens", "bytes", "token ceiling", "of real ceiling", "PSNR, dB", "SSIM",
+        "latent", "what differs", "tokens", "bytes", "KL, nats", "token ceiling", "of real ceiling", "PSNR, dB", "SSIM",
         "perceptual distance", "codes used", "transformer, ms",
     ]
     body = [
         [
-            f"`{row['arm']}`", row["about"], row["tokens"], row["bytes"], _share(row["token_ceiling"]),
-            _share(row["of_real_ceiling"]), f"{float(row['psnr']):.2f}", _share(row["ssim"]), _share(row["perceptual"]),
+            f"`{row['arm']}`", row["about"], row["tokens"], row["bytes"], f"{float(row['kl_nats']):.0f}",
+            _share(row["token_ceiling"]), _share(row["of_real_ceiling"]), f"{float(row['psnr']):.2f}", _share(row["ssim"]),
+            _share(row["perceptual"]),
             f"{row['codes_used']} of {row['codebook']}", f"{float(row['tokens_ms']):.0f}",
         ]
         for row in rows

@@ -4,6 +4,7 @@ Each arm is trained by a process of its own (one thread each, ``--workers`` side
 where it was. The table says what each latent keeps of never-seen drawings and what its tokens cost.
 """
 
+import csv
 import json
 import math
 import subprocess
@@ -39,7 +40,7 @@ SEEN_DRAWINGS = 1000
 COLUMNS = (
     "arm", "about", "tokens", "codebook", "bytes", "parameters", "decoder_mmac",
     "token_ceiling", "token_ceiling_5", "real_ceiling", "of_real_ceiling", "token_ceiling_seen", "real_ceiling_seen",
-    "psnr", "ssim", "psnr_64", "perceptual", "codes_used", "token_nats", "rate_nats", "capacity_nats",
+    "psnr", "ssim", "psnr_64", "perceptual", "codes_used", "token_nats", "kl_nats", "rate_nats", "capacity_nats",
     "tokens_ms", "steps", "batch", "seconds", "command",
 )
 
@@ -122,6 +123,12 @@ def run_arm(arm: Arm, data: Path, out: Path) -> dict:
     return found
 
 
+def last_rate(path: Path) -> float:
+    """KL a picture in nats at the end of a run: what the arm came to within its steps."""
+    with open(path, newline="") as file:
+        return float(list(csv.DictReader(file))[-1]["kl_nats"])
+
+
 def milliseconds_a_token() -> float:
     """Median of the default model's token loop, one thread, over its tokens. A longer sequence costs a little more a token."""
     model = load(DEFAULT_MODEL, threads=1)
@@ -162,6 +169,7 @@ def run_all(
     rows = [{**run_arm(arm, data, out), "command": command} for arm in chosen]
     for row in rows:
         row["tokens_ms"] = cost * row["tokens"]
+        row["kl_nats"] = last_rate(out / row["arm"] / "vae" / "metrics.csv")
     shown = [{k: f"{row[k]:.5g}" if isinstance(row[k], float) else row[k] for k in COLUMNS} for row in rows]
     write_csv(result_path(results, "latent", "arms"), COLUMNS, shown)
     draw(rows, plot)

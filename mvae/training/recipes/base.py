@@ -2,8 +2,8 @@
 
     python -m mvae train base --out runs/base --resume
 
-The VAE alone (``--stage vae``) takes about two hours on two idle CPU cores with bf16 instructions, one process a core; its encoder
-becomes the latent's reference encoder (``python -m mvae.training.frozen_latent``).
+The VAE alone (``--stage vae``) takes about two hours on two idle CPU cores with bf16 instructions, one process a core; its
+encoder becomes the latent's reference encoder (``python -m mvae.training.frozen_latent``).
 """
 
 from mvae.config import Seq2SeqConfig, VaeConfig
