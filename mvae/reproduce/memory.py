@@ -16,7 +16,7 @@ from mvae.evaluate.judge import Judge
 from mvae.evaluate.results import result_path, write_csv
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import build_seq2seq
-from mvae.reproduce.memory_arms import ARMS, train_arm, vae_of
+from mvae.reproduce.memory_arms import ARMS, equal_bytes, stored_weights, train_arm, vae_of
 from mvae.reproduce.memory_draws import BATCH, Set, decode, draw, left_out, recoloured, score, straight, trained
 from mvae.training.cli import load_weights
 from mvae.training.sheets import save_sheet
@@ -44,15 +44,6 @@ def memory_of(pictures, tokens: torch.Tensor, latent_id: str) -> Memory:
     )
 
 
-def stored_weights(config: Seq2SeqConfig, parameters: int) -> int:
-    """Weights that an exported pair of graphs holds: the decoder's table keeps image tokens and marks alone, and a table that
-    both sides share is stored in each."""
-    marks = config.codebook + 2
-    if config.memory:
-        return parameters + marks * config.d_model
-    return parameters - (config.rows - min(config.rows, marks)) * config.d_model
-
-
 def run_all(
     run: Path, data: Path, out: Path, *, minutes: float, samples: int, workers: int, only: list[str] | None, results: Path,
 ) -> list[dict]:
@@ -66,14 +57,14 @@ def run_all(
             f"arms {unknown}, {minutes} minutes, {samples} samples, {workers} workers; expected some of {[a.name for a in ARMS]} "
             "and positive numbers"
         )
-    arms = [arm for arm in ARMS if not only or arm.name in only]
     config = vae_of(run)
-    folders = {arm.name: train_arm(arm, run, data, out, minutes, workers) for arm in arms}
     vae = MVAE(config)
     load_weights(vae, run / "vae.safetensors")
     vae.eval()
     pictures, unseen = (load_pictures(data, size=config.image_size, split=split) for split in ("train", "unseen"))
     memory = memory_of(pictures, tokens_of(vae, pictures), config.latent_id)
+    arms = [arm for arm in equal_bytes(config, len(memory.to_bytes())) if not only or arm.name in only]
+    folders = {arm.name: train_arm(arm, run, data, out, minutes, workers) for arm in arms}
     sets = [trained(pictures, memory, samples), left_out(unseen, vae, memory, samples), recoloured(pictures, memory, samples)]
     judge, rows = Judge(), []
     command = f"python -m mvae reproduce memory --run {run} --minutes {minutes:g} --samples {samples} --workers {workers}"
@@ -104,7 +95,7 @@ def _measure(arm, folder: Path, vae: MVAE, memory: Memory, sets: list[Set], refe
         log = list(csv.DictReader(file))
     about = {
         "arm": arm.name, "about": arm.about, "parameters": parameters, "memory_bytes": stored,
-        "bytes": stored_weights(config, parameters) + stored, "steps": int(log[-1]["step"]),
+        "bytes": stored_weights(config) + stored, "steps": int(log[-1]["step"]),
         "seconds_per_step": sum(float(row["seconds_per_step"]) for row in log) / len(log),
     }
     rows = []

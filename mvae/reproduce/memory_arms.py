@@ -11,12 +11,13 @@ from pathlib import Path
 from mvae.config import Seq2SeqConfig, VaeConfig
 from mvae.errors import DataError, TrainingError
 from mvae.files import write_atomic
+from mvae.models.seq2seq import build_seq2seq
 from mvae.training.recipe import Recipe, load_recipe
 
 PROBE_STEPS = 75
 """Steps that an arm's speed is measured on."""
-WIDE, NARROW = 1664, 768
-"""Feed-forward widths: what the plain arm gets more of is as many bytes as the memory takes."""
+WIDTH = 768
+"""Feed-forward width of the arms with a memory; the plain one gets as many weights more as the memory takes bytes."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,34 @@ class Arm:
     about: str
     memory: int
     """Stickers that the encoder reads."""
-    feed_forward: int
+    feed_forward: int = WIDTH
 
 
 ARMS = (
-    Arm("plain", "reads the text alone", 0, WIDE),
-    Arm("memory-1", "reads the text and one sticker", 1, NARROW),
-    Arm("memory-2", "reads the text and two stickers", 2, NARROW),
+    Arm("plain", "reads the text alone", 0),
+    Arm("memory-1", "reads the text and one sticker", 1),
+    Arm("memory-2", "reads the text and two stickers", 2),
 )
+
+
+def stored_weights(config: Seq2SeqConfig) -> int:
+    """Trained weights that an exported pair of graphs holds: the decoder's table keeps image tokens and marks alone, and a table
+    that both sides share is stored in each."""
+    model = build_seq2seq(config)
+    parameters, marks = sum(p.numel() for p in model.parameters() if p.requires_grad), config.codebook + 2
+    if config.memory:
+        return parameters + marks * config.d_model
+    return parameters - (config.rows - min(config.rows, marks)) * config.d_model
+
+
+def equal_bytes(vae: VaeConfig, memory_bytes: int) -> tuple[Arm, ...]:
+    """The arms, the plain one's feed-forward widened until all take equally many bytes, at one byte a weight."""
+    plain, *others = ARMS
+    small = recipe_of(plain, vae, 1).seq2seq.config
+    missing = stored_weights(recipe_of(others[0], vae, 1).seq2seq.config) + memory_bytes - stored_weights(small)
+    layers = small.encoder_layers + small.decoder_layers
+    wider = WIDTH + round(missing / (layers * (2 * small.d_model + 1)))
+    return replace(plain, feed_forward=wider), *others
 
 
 def recipe_of(arm: Arm, vae: VaeConfig, steps: int) -> Recipe:
@@ -86,15 +107,17 @@ def _launch(arm: Arm, data: Path, folder: Path, steps: int, workers: int) -> Non
         return
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers), "-m", __spec__.name]
     with open(folder / "log.txt", "w") as log:
-        done = subprocess.run([*line, arm.name, str(data), str(folder), str(steps)], stdout=log, stderr=log, check=False)
+        arguments = [arm.name, str(arm.feed_forward), str(data), str(folder), str(steps)]
+        done = subprocess.run([*line, *arguments], stdout=log, stderr=log, check=False)
     if done.returncode:
         raise TrainingError(f"arm {arm.name} ended with {done.returncode}; see {folder / 'log.txt'}")
 
 
-def _one(name: str, data: str, folder: str, steps: str) -> None:
+def _one(name: str, feed_forward: str, data: str, folder: str, steps: str) -> None:
     from mvae.training.cli import train
 
     arm, out = next(arm for arm in ARMS if arm.name == name), Path(folder)
+    arm = replace(arm, feed_forward=int(feed_forward))
     train(recipe_of(arm, vae_of(out), int(steps)), out, data=Path(data), resume=True, stage="seq2seq")
 
 

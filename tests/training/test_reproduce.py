@@ -1,0 +1,89 @@
+"""The studies compare what they say they compare."""
+
+import csv
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mvae.config import VaeConfig
+from mvae.errors import DataError, OptionError
+from mvae.models.mvae import MVAE
+from mvae.models.seq2seq import build_seq2seq
+from mvae.reproduce import latent, memory
+from mvae.reproduce.latent_arms import REFERENCE, arms
+from mvae.reproduce.memory_arms import equal_bytes, recipe_of, stored_weights, vae_of
+from mvae.reproduce.memory_draws import Asked, score
+
+NOWHERE = Path("nowhere")
+
+
+def test_latents_differ_in_what_they_say_and_are_of_about_equal_size():
+    found = {arm.name: arm for arm in arms(10, 4)}
+    sizes = {name: sum(p.numel() for p in MVAE(arm.stage.config).parameters()) for name, arm in found.items()}
+    assert all(abs(size / sizes[REFERENCE] - 1) < 0.08 for size in sizes.values()), sizes
+    settings = [str(asdict(arm.stage)) for arm in found.values()]
+    assert len(set(settings)) == len(settings) == len(found)
+    assert {arm.stage.schedule for arm in found.values()} == {found[REFERENCE].stage.schedule}
+
+
+def test_what_tokens_take_on_disk():
+    assert latent.bytes_an_image(VaeConfig().latent) == 96
+    assert latent.bytes_an_image(VaeConfig(grid=12).latent) == 216
+    assert latent.bytes_an_image(VaeConfig(grid=16, levels=4, coordinates=3).latent) == 192
+
+
+def test_statistics_of_tokens(monkeypatch):
+    vae = MVAE(VaeConfig())
+    monkeypatch.setattr(vae, "encode_tokens", lambda batch: torch.tensor([[0, 1], [2, 3]]))
+
+    class Two:
+        def __len__(self):
+            return 2
+
+        def batch(self, rows):
+            return None
+
+    found = latent.token_statistics(vae, Two())
+    assert found["codes_used"] == 4 and found["token_nats"] == pytest.approx(torch.tensor(4.0).log().item())
+
+
+@pytest.mark.parametrize("vae", [VaeConfig(), VaeConfig(grid=12)])
+def test_arms_take_equal_bytes_with_the_memory_counted(vae):
+    bytes_of_memory = 20_000 * vae.latent.positions
+    plain, *others = equal_bytes(vae, bytes_of_memory)
+    wanted = {stored_weights(recipe_of(arm, vae, 1).seq2seq.config) + bytes_of_memory for arm in others}
+    assert len(wanted) == 1
+    assert stored_weights(recipe_of(plain, vae, 1).seq2seq.config) == pytest.approx(wanted.pop(), rel=0.001)
+
+
+def test_weights_that_are_stored():
+    config = recipe_of(equal_bytes(VaeConfig(), 0)[1], VaeConfig(), 1).seq2seq.config
+    parameters = sum(p.numel() for p in build_seq2seq(config).parameters() if p.requires_grad)
+    assert stored_weights(config) == parameters + 4098 * config.d_model
+
+
+def test_colours_and_objects_are_scored(monkeypatch):
+    import numpy as np
+
+    red, blue = (np.full((32, 32, 4), (*colour, 255), np.uint8) for colour in ((230, 20, 20), (20, 60, 230)))
+    monkeypatch.setattr("mvae.reproduce.memory_draws.recognition", lambda judge, stickers, concepts: (np.array([0, 3]), None))
+    asked = [Asked("red apple", "noto", "a", colour="red"), Asked("red car", "noto", "b", colour="red")]
+    assert score(None, np.stack([red, blue]), asked) == {"object": 0.5, "object_5": 1.0, "colour": 0.5}
+    assert "colour" not in score(None, np.stack([red, blue]), [replace(a, colour=None) for a in asked])
+
+
+def test_bad_requests_are_refused(tmp_path):
+    with pytest.raises(OptionError, match="nothing"):
+        latent.run_all(NOWHERE, tmp_path, steps=1, batch=1, workers=1, only=["nothing"], results=tmp_path, plot=tmp_path / "p")
+    with pytest.raises(OptionError, match="nothing"):
+        memory.run_all(NOWHERE, NOWHERE, tmp_path, minutes=1, samples=1, workers=1, only=["nothing"], results=tmp_path)
+    with pytest.raises(DataError, match="lacks"):
+        vae_of(tmp_path)
+
+
+def test_the_last_rate_is_read(tmp_path):
+    with open(tmp_path / "metrics.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("step", "kl_nats"), (25, 300.0), (50, 401.5)])
+    assert latent.last_rate(tmp_path / "metrics.csv") == 401.5
