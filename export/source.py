@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import MarianConfig, MarianMTModel
 
@@ -16,13 +14,12 @@ from mvae.engine.memory import MEMORY
 from mvae.errors import DataError, ExportError
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import build_seq2seq
+from mvae.training.checkpoint import load_weights
 from zoo import manifest
 
 WEIGHTS_LICENCE = "Apache-2.0"
 EMOJI_SETS = ("emoji", "emoji-sample.tar")
 """Names of the data sets that are made of :data:`mvae.data.sources.SOURCES`."""
-RECOMPUTED = ("num_batches_tracked", "embed_positions.weight", "lm_head.weight", "final_logits_bias")
-"""Ends of the names of tensors that a weights file may leave out: counters, fixed tables, second names of tied tensors."""
 
 
 @dataclass
@@ -72,7 +69,7 @@ def load_entry(entry: Path) -> Source:
     """
     listed = manifest.read(entry)
     needed = ("vae_config.json", "vae.safetensors", "config.json", "generation_config.json", "model.safetensors",
-              "tokenizer.json", *(name for name in (MEMORY,) if name in listed.files))
+              "tokenizer.json", *({MEMORY} & set(listed.files)))
     manifest.verify(entry, listed, names=needed)
     vae = MVAE(VaeConfig.from_dict(_json(entry / "vae_config.json")))
     load_exactly(vae, entry / "vae.safetensors")
@@ -89,24 +86,8 @@ def _memory(folder: Path, seq2seq: MarianMTModel) -> bytes | None:
 
 
 def load_exactly(module: nn.Module, path: Path) -> None:
-    """Load weights and refuse any tensor too many or too few, except those that the module computes itself and second names of
-    tied ones.
-
-    Raises :class:`DataError` naming the tensors.
-    """
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: not readable as safetensors ({error})") from error
-    try:
-        missing, unexpected = module.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        raise DataError(f"{path}: does not fit {type(module).__name__} ({str(error).splitlines()[-1].strip()})") from error
-    state = module.state_dict()
-    filled = {state[name].data_ptr() for name in tensors if name in state}
-    missing = [name for name in missing if not name.endswith(RECOMPUTED) and state[name].data_ptr() not in filled]
-    if missing or unexpected:
-        raise DataError(f"{path}: {type(module).__name__} misses {missing[:3]} and does not know {list(unexpected)[:3]}")
+    """:func:`mvae.training.checkpoint.load_weights`, then second names of tied tensors. Raises as it does."""
+    load_weights(module, path)
     if hasattr(module, "tie_weights"):
         module.tie_weights()
 

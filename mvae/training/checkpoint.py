@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from mvae.errors import TrainingError
+from mvae.errors import DataError, TrainingError
 from mvae.files import replacing
-from mvae.training.schedule import WeightAverage
+from mvae.training.schedule import WeightAverage, state_tensors
 
 FORMAT = "mvae-checkpoint-1"
 
@@ -48,6 +48,26 @@ def unique_state(model: nn.Module) -> dict[str, torch.Tensor]:
         if seen.setdefault(tensor.data_ptr(), name) == name or tensor.numel() == 0:
             state[name] = tensor
     return state
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Fill ``module`` from safetensors of any floating type; second names of tied tensors, step counters and constant tables (the
+    sinusoidal positions, which transformers does not save) may be absent, nothing else.
+
+    Raises :class:`DataError` for an unreadable file, and naming the tensors where names or shapes differ.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: not readable as safetensors ({error})") from error
+    try:
+        missing, unexpected = module.load_state_dict({n: t.float() for n, t in tensors.items()}, strict=False)
+    except RuntimeError as error:
+        raise DataError(f"{path}: does not fit {type(module).__name__} ({str(error).splitlines()[-1].strip()})") from error
+    constant = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+    absent = sorted(set(missing) & set(state_tensors(module)) - constant)
+    if absent or unexpected:
+        raise DataError(f"{path}: {type(module).__name__} misses {absent[:3]} and does not know {sorted(unexpected)[:3]}")
 
 
 def load_checkpoint(

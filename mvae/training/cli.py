@@ -15,9 +15,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from torch import nn
 
 from mvae.config import VaeConfig
 from mvae.data.dataset import Pictures, load_pictures
@@ -25,10 +23,9 @@ from mvae.engine.memory import MEMORY
 from mvae.errors import DataError
 from mvae.files import write_atomic
 from mvae.models.mvae import MVAE
-from mvae.training.checkpoint import save_tensors, unique_state
+from mvae.training.checkpoint import load_weights, save_tensors, unique_state
 from mvae.training.loop import process_group, train_stage
 from mvae.training.recipe import Recipe, load_recipe
-from mvae.training.schedule import state_tensors
 from mvae.training.seq2seq_stage import Seq2SeqTraining
 from mvae.training.text import save_tokenizer, train_tokenizer
 from mvae.training.vae_stage import VaeTraining
@@ -153,19 +150,3 @@ def adopt_vae(entry: Path, out: Path, recipe: Recipe) -> None:
     for name in needed[:-1]:
         if not (out / name).exists():
             shutil.copyfile(entry / name, out / name)
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Fill ``module`` from safetensors of any floating type; tied names, step counters and constant tables (the sinusoidal
-    positions, which transformers does not save) may be absent, nothing else.
-
-    Raises :class:`DataError` where names or shapes differ.
-    """
-    try:
-        missing, unexpected = module.load_state_dict({n: t.float() for n, t in load_file(path).items()}, strict=False)
-    except RuntimeError as error:
-        raise DataError(f"{path}: {str(error).splitlines()[-1].strip()}") from error
-    constant = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
-    absent = set(missing) & set(state_tensors(module)) - constant
-    if unexpected or absent:
-        raise DataError(f"{path}: unexpected {sorted(unexpected)[:3]}, missing {sorted(absent)[:3]} tensors")

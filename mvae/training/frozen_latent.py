@@ -17,7 +17,7 @@ from mvae.errors import DataError, MvaeError
 from mvae.files import write_atomic
 from mvae.models.mvae import MVAE
 from mvae.models.quantile import cell_center, normal_quantile
-from mvae.training.checkpoint import save_tensors
+from mvae.training.checkpoint import load_weights, save_tensors
 
 DEFINITION, WEIGHTS = "latent.json", "encoder.safetensors"
 NORMALISATION = "RGBA in [0, 1], premultiplied; the encoder reads 2x - 1"
@@ -36,6 +36,16 @@ def definition(config: VaeConfig, latent_id: str) -> dict:
         "medians": [round(center, 6) for center in cell_center(torch.arange(levels), levels).tolist()],
         "normalisation": NORMALISATION,
     }
+
+
+def stored_vae(folder: Path) -> MVAE:
+    """The finished VAE of a run folder or a zoo entry. Raises :class:`DataError` where there is none."""
+    path = folder / "vae_config.json"
+    if not path.is_file():
+        raise DataError(f"{path}: not found; expected a run folder or a zoo entry with a trained VAE")
+    vae = MVAE(VaeConfig.from_dict(json.loads(path.read_text(encoding="utf-8"))))
+    load_weights(vae, folder / "vae.safetensors")
+    return vae.eval()
 
 
 def freeze(vae: MVAE, folder: Path, latent_id: str) -> Path:
@@ -77,15 +87,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--id", required=True, help="name of the latent")
     parser.add_argument("--out", type=Path, default=Path("zoo/latents"), help="default: %(default)s")
     args = parser.parse_args(argv)
-    from mvae.training.cli import load_weights
-
     try:
-        path = args.run / "vae_config.json"
-        if not path.is_file():
-            raise DataError(f"{path}: not found; expected a run folder or a zoo entry")
-        vae = MVAE(VaeConfig.from_dict(json.loads(path.read_text(encoding="utf-8"))))
-        load_weights(vae, args.run / "vae.safetensors")
-        print(freeze(vae, args.out, args.id))
+        print(freeze(stored_vae(args.run), args.out, args.id))
     except MvaeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

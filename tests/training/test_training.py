@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 
 from mvae.errors import DataError, TrainingError
 from mvae.training import precision
-from mvae.training.checkpoint import step_generator
-from mvae.training.cli import load_weights, train
+from mvae.training.checkpoint import load_weights, step_generator
+from mvae.training.cli import train
 from mvae.training.recipe import load_recipe
 from mvae.training.schedule import build_optimisers, learning_rate_factor
 from mvae.training.vae_stage import epoch_indices
