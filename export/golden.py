@@ -26,7 +26,7 @@ from export.sessions import Level
 from export.source import Source
 from mvae.engine.memory import Memory
 from mvae.errors import DataError, ExportError
-from mvae.training.recall import read_before_text
+from mvae.training.recall import read_before_text, recalled
 from mvae.training.text import encode_texts
 
 PROMPTS = ("red apple", "noto smiling cat face with heart-eyes", "fluent-3d blue car", "")
@@ -49,9 +49,8 @@ def _read(source: Source) -> tuple[torch.Tensor, torch.Tensor]:
     ids, mask = encode_texts(Tokenizer.from_str(source.tokenizer.decode()), list(PROMPTS))
     if source.memory is None:
         return ids, mask
-    memory, count = Memory.from_bytes(source.memory), source.seq2seq.config.memory
-    found = [memory.recall(prompt, None, count) for prompt in PROMPTS]
-    tokens = torch.from_numpy(memory.tokens[np.stack(found)].astype(np.int64))
+    asked = [(prompt, None, ()) for prompt in PROMPTS]
+    tokens = recalled(Memory.from_bytes(source.memory), asked, source.seq2seq.config.memory)
     present = torch.tensor([bool(prompt) for prompt in PROMPTS])
     return read_before_text(tokens, present, ids, mask, source.seq2seq.config.text_offset)
 

@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from mvae.engine.decoder_graph import branches
+from mvae.engine.sessions import EXACT_INT8
+
 GRAPHS = ("encoder_model", "decoder_model_merged", "vae_encoder", "vae_decoder")
 
 
@@ -13,20 +16,22 @@ def graph_path(onnx_folder: Path, graph: str, level: str) -> Path:
     return onnx_folder / f"{graph}{'' if level == 'fp32' else '_' + level}.onnx"
 
 
-def open_session(path: Path) -> onnxruntime.InferenceSession:
+def open_session(content: bytes) -> onnxruntime.InferenceSession:
     """A one-thread CPU session."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    options.add_session_config_entry(*EXACT_INT8)
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 class Level:
     """The four graphs of one level. Legend: B batch, T text tokens, P image positions, V vocabulary, S image side."""
 
     def __init__(self, onnx_folder: Path, level: str):
-        sessions = {graph: open_session(graph_path(onnx_folder, graph, level)) for graph in GRAPHS}
-        self._text, self._decoder, self._encode, self._decode = (sessions[graph] for graph in GRAPHS)
+        text, decoder, *vae = (graph_path(onnx_folder, graph, level).read_bytes() for graph in GRAPHS)
+        self._text, self._encode, self._decode = (open_session(content) for content in (text, *vae))
+        self._first, self._later = (open_session(content) for content in branches(decoder, level))
 
     def hidden(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Text ids and mask, int64 [B, T] → float32 [B, T, D]."""
@@ -50,23 +55,17 @@ class Level:
 
     def _steps(self, hidden: np.ndarray, mask: np.ndarray):
         """Coroutine: send ids [B, 1], receive logits [B, V]."""
-        inputs = {value.name: value for value in self._decoder.get_inputs()}
-        names = [value.name for value in self._decoder.get_outputs()]
-        feeds = {"encoder_hidden_states": hidden, "encoder_attention_mask": mask, "use_cache_branch": np.array([False])}
-        for name, value in inputs.items():
-            if name.startswith("past_key_values."):
-                feeds[name] = np.zeros((len(hidden), value.shape[1], 0, value.shape[3]), np.float32)
-        feeds = {name: value for name, value in feeds.items() if name in inputs}
-        logits = None
+        known = {"encoder_hidden_states": hidden, "encoder_attention_mask": mask}
+        session, logits = self._first, None
         while True:
-            ids = yield logits
-            results = dict(zip(names, self._decoder.run(names, feeds | {"input_ids": ids}), strict=True))
-            for name, value in results.items():
-                past = name.replace("present.", "past_key_values.")
-                if past in inputs and (".decoder." in name or not feeds["use_cache_branch"][0]):
-                    feeds[past] = value
-            feeds["use_cache_branch"] = np.array([True])
-            logits = results["logits"][:, -1]
+            known["input_ids"] = yield logits
+            names = [value.name for value in session.get_outputs()]
+            wanted = {value.name for value in session.get_inputs()}
+            results = dict(zip(names, session.run(names, {n: v for n, v in known.items() if n in wanted}), strict=True))
+            # The later branch hands the text's keys and values through empty; those of the first branch stay.
+            kept = {name: value for name, value in results.items() if ".decoder." in name or session is self._first}
+            known |= {name.replace("present.", "past_key_values."): value for name, value in kept.items()}
+            session, logits = self._later, results["logits"][:, -1]
 
     def encode(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """uint8 [B, S, S, 4] → ``tokens``, ``mean``, ``log_variance``."""

@@ -2,13 +2,13 @@
 
 from string import Template
 
-from mvae.config import IMAGE_SIZES, PROMPT_MAX_CHARACTERS, TEXT_MAX_TOKENS, LatentConfig
+from mvae.config import PROMPT_MAX_CHARACTERS, TEXT_MAX_TOKENS, VaeConfig
 from ui.theme import ASSETS, html
 
 
-def about_html() -> str:
-    """``assets/about.html`` with the numbers of the current configuration."""
-    latent = LatentConfig()
+def about_html(vae: VaeConfig) -> str:
+    """``assets/about.html`` with the numbers of the model that the page opens with."""
+    latent = vae.latent
     bits = (latent.codebook - 1).bit_length()
     return Template((ASSETS / "about.html").read_text(encoding="utf-8")).substitute(
         positions=latent.positions,
@@ -19,10 +19,10 @@ def about_html() -> str:
         bytes=latent.positions * bits // 8,
         characters=PROMPT_MAX_CHARACTERS,
         pieces=TEXT_MAX_TOKENS,
-        side=IMAGE_SIZES["small"],
+        side=vae.image_size,
     )
 
 
-def build_about() -> None:
+def build_about(vae: VaeConfig) -> None:
     """Place the tab's content inside the current ``gr.Blocks``."""
-    html(about_html())
+    html(about_html(vae))

@@ -7,6 +7,7 @@ The same drawings and model give the same bytes.
 
 import argparse
 import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -73,7 +74,7 @@ def build(model: mvae.Model, samples: list[Sample], vae_sha256: str) -> dict[str
         "atlas": np.frombuffer(pack_atlas(images, THUMBNAIL, COLUMNS), dtype=np.uint8),
         "thumbnail": np.array(THUMBNAIL),
         "atlas_columns": np.array(COLUMNS),
-        "latent_id": np.array(model.latent.latent_id),
+        "latent": np.array(json.dumps(model.latent.to_dict())),
         "model": np.array(model.name),
         "vae_sha256": np.array(vae_sha256),
     }
@@ -89,11 +90,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         entry = fetch.locate(split_name(options.model)[0], options.zoo)
         digest = manifest.read(entry).record("vae.safetensors").sha256
-        arrays = build(mvae.load(options.model, threads=1, folder=options.zoo), choose(options.data), digest)
+        model = mvae.load(options.model, threads=1, folder=options.zoo)
+        arrays = build(model, choose(options.data), digest)
     except MvaeError as error:
         print(error, file=sys.stderr)
         return 2
-    out = options.out or Path(f"zoo/results/latent_map-{arrays['latent_id']}.npz")
+    out = options.out or Path(f"zoo/results/latent_map-{model.latent.latent_id}.npz")
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_atomic(out, buffer.getvalue())

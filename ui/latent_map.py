@@ -1,6 +1,6 @@
 """A map of real drawings in the latent space: two principal components of their tokens' latents, and who lies next to whom.
 
-Shapes: N drawings, P = 64 tokens per image, C latent coordinates per token.
+Shapes: N drawings, P tokens per image, C latent coordinates per token.
 """
 
 import io
@@ -30,7 +30,7 @@ FIELDS = (
     "atlas",
     "thumbnail",
     "atlas_columns",
-    "latent_id",
+    "latent",
     "model",
     "vae_sha256",
 )
@@ -66,9 +66,9 @@ class LatentMap:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 fields = {name: stored[name] for name in FIELDS}
-        except (OSError, ValueError, KeyError) as error:
+            self.latent = LatentConfig.from_dict(json.loads(str(fields["latent"])))
+        except (OSError, ValueError, KeyError, DataError) as error:
             raise DataError(f"{path}: not a latent map ({error}); expected an .npz with {', '.join(FIELDS)}") from error
-        self.latent = LatentConfig(latent_id=str(fields["latent_id"]))
         self.tokens = fields["tokens"].astype(np.int64)
         self.captions = [str(caption) for caption in fields["caption"]]
         self.styles = [str(style) for style in fields["style"]]

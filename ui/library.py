@@ -5,8 +5,8 @@ import threading
 from pathlib import Path
 
 import mvae
-from mvae.config import DEFAULT_MODEL
-from mvae.engine.entry import split_name
+from mvae.config import DEFAULT_MODEL, VaeConfig
+from mvae.engine.entry import read_vae_config, split_name
 from mvae.errors import MvaeError, UnknownModelError
 from zoo import fetch, manifest
 
@@ -50,6 +50,10 @@ class Library:
     def latent_id(self, name: str) -> str:
         """Models exchange tokens only if this is equal. Raises :class:`UnknownModelError`."""
         return manifest.read(self._entry(name)).latent_id
+
+    def vae(self, name: str) -> VaeConfig:
+        """Picture size and latent of a model that need not be loaded. Raises :class:`ZooError` where its file is not sound."""
+        return read_vae_config(self._entry(name))
 
     def recommended(self) -> dict[str, float]:
         """``guidance`` and ``temperature`` that the model which opens with the page recommends, else the engine's defaults."""

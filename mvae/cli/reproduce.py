@@ -1,4 +1,4 @@
-"""``python -m mvae reproduce latent``"""
+"""``python -m mvae reproduce latent``, ``reproduce memory``, ``reproduce sheets``"""
 
 import argparse
 from pathlib import Path
@@ -8,34 +8,38 @@ from mvae.config import DEFAULT_MODEL
 
 def configure(parser: argparse.ArgumentParser) -> None:
     studies = parser.add_subparsers(dest="study", required=True, metavar="STUDY", parser_class=type(parser))
-    latent = studies.add_parser("latent", help="grids, levels, rates and losses at equal size and budget")
-    latent.add_argument("--data", type=Path, default=Path("data/emoji"), help="folder of shards (default: %(default)s)")
-    latent.add_argument("--out", type=Path, default=Path("runs/latent"), help="one folder an arm (default: %(default)s)")
+    latent = _study(studies, "latent", "grids, levels, rates and losses at equal size and budget")
     latent.add_argument("--steps", type=int, default=900, help="of every arm (default: %(default)s)")
     latent.add_argument("--batch", type=int, default=16, help="pictures a step (default: %(default)s)")
-    latent.add_argument("--workers", type=int, default=2, help="arms side by side, one thread each (default: %(default)s)")
-    latent.add_argument("--only", metavar="ARM", nargs="+", help="these arms alone (default: all)")
-    latent.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
     latent.add_argument("--plot", type=Path, default=Path("docs/latent.png"), help="default: %(default)s")
-    latent.add_argument("--json", action="store_true", help="print one JSON object")
-    memory = studies.add_parser("memory", help="a seq2seq that reads stickers beside the text, and one that does not")
+    _arms(latent, Path("runs/latent"), "arms side by side, one thread each")
+    memory = _study(studies, "memory", "a seq2seq that reads stickers beside the text, and one that does not")
     entry = Path("zoo/models/small")
     memory.add_argument("--run", type=Path, default=entry, help="run or entry with a VAE (default: %(default)s)")
-    memory.add_argument("--data", type=Path, default=Path("data/emoji"), help="folder of shards (default: %(default)s)")
-    memory.add_argument("--out", type=Path, default=Path("runs/memory"), help="one folder an arm (default: %(default)s)")
     memory.add_argument("--minutes", type=float, default=40.0, help="of training, every arm (default: %(default)s)")
     memory.add_argument("--samples", type=int, default=600, help="stickers of every set, at most (default: %(default)s)")
-    memory.add_argument("--workers", type=int, default=2, help="processes that train one arm (default: %(default)s)")
-    memory.add_argument("--only", metavar="ARM", nargs="+", help="these arms alone (default: all)")
-    memory.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
-    memory.add_argument("--json", action="store_true", help="print one JSON object")
-    sheets = studies.add_parser("sheets", help="100 fixed prompts: real drawing, through the tokens, generated")
+    _arms(memory, Path("runs/memory"), "processes that train one arm")
+    sheets = _study(studies, "sheets", "100 fixed prompts: real drawing, through the tokens, generated")
     sheets.add_argument("--models", metavar="MODEL", nargs="+", default=[DEFAULT_MODEL], help="default: %(default)s")
-    sheets.add_argument("--data", type=Path, default=Path("data/emoji"), help="folder of shards (default: %(default)s)")
     sheets.add_argument("--out", type=Path, default=Path("docs/sheets"), help="one PNG a model (default: %(default)s)")
     sheets.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     sheets.add_argument("--zoo", type=Path, help="zoo entry, or folder of entries, to use instead of the committed zoo")
-    sheets.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _study(studies, name: str, about: str) -> argparse.ArgumentParser:
+    """A study's parser with the options that all of them have."""
+    parser = studies.add_parser(name, help=about)
+    parser.add_argument("--data", type=Path, default=Path("data/emoji"), help="folder of shards (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _arms(parser: argparse.ArgumentParser, out: Path, workers: str) -> None:
+    """Options of the studies that train arms."""
+    parser.add_argument("--out", type=Path, default=out, help="one folder an arm (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help=f"{workers} (default: %(default)s)")
+    parser.add_argument("--only", metavar="ARM", nargs="+", help="these arms alone (default: all)")
+    parser.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> dict:

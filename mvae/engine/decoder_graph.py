@@ -32,6 +32,20 @@ def split_decoder(content: bytes, name: str, *, positions: int, heads: int, head
     return _prompt_graph(parse(content, name), name, heads, head_width), _step_graph(parse(content, name), name, positions)
 
 
+def branches(content: bytes, name: str) -> tuple[bytes, bytes]:
+    """``(first token, later tokens)`` of a merged decoder, each as a graph of its own with Optimum's inputs and outputs.
+
+    For comparisons: inside an ``If`` the runtime cannot make int8 exact (:data:`mvae.engine.sessions.EXACT_INT8`). Raises
+    IntegrityError as :func:`split_decoder`.
+    """
+    found = []
+    for branch in ("else_branch", "then_branch"):
+        model = parse(content, name)
+        _take_branch(model, branch, name)
+        found.append(_finish(model, lambda output: True, name))
+    return found[0], found[1]
+
+
 def _prompt_graph(model, name: str, heads: int, head_width: int) -> bytes:
     _take_branch(model, "else_branch", name)
     graph = model.graph

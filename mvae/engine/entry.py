@@ -86,18 +86,9 @@ def read_entry(name: str, folder: Path | None = None) -> Entry:
     def content(file: str) -> bytes:
         return manifest.read_verified(path, listed, file)
 
-    def json_object(file: str) -> dict:
-        try:
-            values = json.loads(content(file))
-        except ValueError as error:
-            raise IntegrityError(f"{path / file}: not JSON ({error})") from None
-        if not isinstance(values, dict):
-            raise IntegrityError(f"{path / file}: expected a JSON object, got {type(values).__name__}")
-        return values
-
+    vae = _vae_config(path, listed)
     try:
-        vae = VaeConfig.from_dict(json_object("vae_config.json"))
-        recommended = json_object("generation_config.json")
+        recommended = _json_object(path, listed, "generation_config.json")
         defaults = check_options(
             Options(),
             recommended.get("guidance_scale"),
@@ -105,18 +96,41 @@ def read_entry(name: str, folder: Path | None = None) -> Entry:
             recommended.get("top_k"),
             vae.latent.codebook,
         )
-    except (DataError, OptionError) as error:
+    except OptionError as error:
         raise IntegrityError(f"{path}: {error}") from None
-    if vae.latent_id != listed.latent_id:
-        raise IntegrityError(f"{path}: vae_config.json has latent_id {vae.latent_id!r}, the manifest {listed.latent_id!r}")
     return Entry(
         name,
         level,
         {graph: content(graph_file(graph, level)) for graph in GRAPHS},
         vae,
-        json_object("config.json"),
+        _json_object(path, listed, "config.json"),
         defaults,
         content("tokenizer.json"),
         path,
         content(MEMORY) if MEMORY in listed.files else None,
     )
+
+
+def read_vae_config(path: Path) -> VaeConfig:
+    """Picture size and latent of the entry at ``path``. Raises IntegrityError for a malformed or altered file."""
+    return _vae_config(path, manifest.read(path))
+
+
+def _vae_config(path: Path, listed: manifest.Manifest) -> VaeConfig:
+    try:
+        vae = VaeConfig.from_dict(_json_object(path, listed, "vae_config.json"))
+    except DataError as error:
+        raise IntegrityError(f"{path}: {error}") from None
+    if vae.latent_id != listed.latent_id:
+        raise IntegrityError(f"{path}: vae_config.json has latent_id {vae.latent_id!r}, the manifest {listed.latent_id!r}")
+    return vae
+
+
+def _json_object(path: Path, listed: manifest.Manifest, file: str) -> dict:
+    try:
+        values = json.loads(manifest.read_verified(path, listed, file))
+    except ValueError as error:
+        raise IntegrityError(f"{path / file}: not JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise IntegrityError(f"{path / file}: expected a JSON object, got {type(values).__name__}")
+    return values

@@ -7,6 +7,7 @@ Legend: M stickers, N captions (the styles of one concept share theirs), P token
 import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from zipfile import BadZipFile
 
 import numpy as np
@@ -22,7 +23,7 @@ STYLE_BONUS = 0.15
 
 @dataclass(frozen=True)
 class Memory:
-    """Immutable; :meth:`with_sticker` returns a larger one."""
+    """Immutable; :meth:`with_stickers` returns a larger one."""
 
     index: CaptionIndex
     labels: tuple[str, ...]
@@ -38,6 +39,11 @@ class Memory:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @cached_property
+    def _style_names(self) -> np.ndarray:
+        """``styles`` as an array, for comparing all at once."""
+        return np.array(self.styles)
 
     @classmethod
     def build(
@@ -62,19 +68,25 @@ class Memory:
         ``exclude`` are never recalled: in training the sticker to be drawn is not in its own memory.
         """
         scores = self.index.scores(prompt)[self.caption]
-        scores = scores + STYLE_BONUS * np.array([style is not None and other == style for other in self.styles])
+        if style is not None:
+            scores = scores + STYLE_BONUS * (self._style_names == style)
         allowed = np.ones(len(self), bool)
         allowed[list(exclude)] = False
         order = np.lexsort((np.arange(len(scores)), -scores))
         return order[allowed[order]][:count]
 
-    def with_sticker(self, label: str, tags: Sequence[str], style: str, tokens: Sequence[int]) -> "Memory":
-        """A memory with one sticker more; nothing is trained. Raises :class:`DataError` for a wrong number of tokens."""
-        if len(tokens) != self.tokens.shape[1]:
-            raise DataError(f"memory: {len(tokens)} tokens; expected {self.tokens.shape[1]}")
+    def with_stickers(
+        self, labels: Sequence[str], tags: Sequence[Sequence[str]], styles: Sequence[str], tokens: np.ndarray
+    ) -> "Memory":
+        """A memory with more stickers, behind those it has; nothing is trained. ``tokens``: whole numbers [≥ 1, P].
+
+        Raises :class:`DataError` where their numbers differ or a sticker has another number of tokens than P.
+        """
+        if tokens.ndim != 2 or tokens.shape[1] != self.tokens.shape[1]:
+            raise DataError(f"memory: tokens of shape {tokens.shape}; expected {self.tokens.shape[1]} a sticker")
         return Memory.build(
-            [*(self.labels[c] for c in self.caption), label], [*(self.tags[c] for c in self.caption), tuple(tags)],
-            [*self.styles, style], np.concatenate([self.tokens, np.array([tokens])]), self.latent_id,
+            [*(self.labels[c] for c in self.caption), *labels], [*(self.tags[c] for c in self.caption), *tags],
+            [*self.styles, *styles], np.concatenate([self.tokens, tokens]), self.latent_id,
         )
 
     def to_bytes(self) -> bytes:

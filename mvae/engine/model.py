@@ -18,7 +18,7 @@ from mvae.engine.memory import MEMORY, Memory
 from mvae.engine.onnx_file import parse
 from mvae.engine.options import IMAGE_INDEX_MAX, SEED_MAX, check_options, check_style, whole
 from mvae.engine.philox import uniforms
-from mvae.engine.prompt import TextEncoder, normalise_prompt
+from mvae.engine.prompt import TextEncoder
 from mvae.engine.sessions import open_session
 from mvae.engine.shape import Shape, read_shape
 from mvae.engine.sticker import Decoded, Sticker
@@ -161,7 +161,7 @@ class Model:
             begun = perf_counter()
             text = self._text(prompt, style)
             texts = [text.ids] if options.guidance == 1 else [text.ids, (self._text.end,)]
-            recalled, known = self._recall(prompt, style)
+            recalled, known = self._recall(text.prompt, style)
             reading = self._seq2seq.read(texts, known)
             timings = {"text": _milliseconds(begun), "tokens": 0.0}
         decoding: Decoding | None = None
@@ -185,7 +185,7 @@ class Model:
         """Numbers and tokens of the stickers that are read beside the prompt."""
         if self.memory is None:
             return (), None
-        found = self.memory.recall(normalise_prompt(prompt), style, self._seq2seq.shape.memory)
+        found = self.memory.recall(prompt, style, self._seq2seq.shape.memory)
         return tuple(found.tolist()), self.memory.tokens[found].astype(np.int64)
 
     def _check_memory(self, shape: Shape) -> None:

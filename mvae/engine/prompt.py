@@ -16,6 +16,8 @@ _INVISIBLE = {"Cf", "Mn", "Me", "Zs", "Zl", "Zp", "Cc"}
 class Text:
     """What the encoder reads."""
 
+    prompt: str
+    """Normalised."""
     ids: tuple[int, ...]
     """End mark included."""
     was_cut: bool
@@ -63,5 +65,6 @@ class TextEncoder:
 
     def __call__(self, prompt: str, style: str | None) -> Text:
         """Checks and encodes; ids beyond the limit of 48 tokens are cut off before the end mark. Raises PromptError."""
-        ids = self._tokenizer.encode(caption(normalise_prompt(prompt), style), add_special_tokens=False).ids
-        return Text((*ids[: TEXT_MAX_TOKENS - 1], self.end), len(ids) >= TEXT_MAX_TOKENS)
+        prompt = normalise_prompt(prompt)
+        ids = self._tokenizer.encode(caption(prompt, style), add_special_tokens=False).ids
+        return Text(prompt, (*ids[: TEXT_MAX_TOKENS - 1], self.end), len(ids) >= TEXT_MAX_TOKENS)

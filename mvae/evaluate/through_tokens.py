@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from mvae.config import VaeConfig
+from mvae.data.dataset import Pictures
 from mvae.errors import DataError, MvaeError
 from mvae.evaluate.ceilings import Roundtrip, measure
 from mvae.evaluate.drawings import Drawings, Stored, decode_drawings, list_drawings
@@ -53,6 +55,13 @@ def torch_roundtrip(vae: MVAE, batch: int = 64) -> Roundtrip:
         return np.concatenate(chunks)
 
     return roundtrip
+
+
+@torch.no_grad()
+def tokens_of(vae: MVAE, pictures: Pictures, batch: int = 64) -> Tensor:
+    """Tokens of every picture, int64 [N, positions]."""
+    starts = range(0, len(pictures), batch)
+    return torch.cat([vae.encode_tokens(pictures.batch(range(i, min(i + batch, len(pictures))))) for i in starts])
 
 
 def sample_drawings(stored: Sequence[Stored], split: str, samples: int, seed: int = 0) -> Drawings:

@@ -28,8 +28,12 @@ class DecoderGraph(nn.Module):
         self.vae = vae
 
     def forward(self, tokens: Tensor) -> Tensor:
-        image = self.vae.decoder(self.vae.latents_from_tokens(tokens)).clamp(0, 1)
-        alpha = image[:, 3:]
-        # Where almost nothing is seen the colour is undefined: dividing by at least one level keeps it finite.
-        straight = (image[:, :3] / alpha.clamp(min=1 / 255)).clamp(0, 1)
-        return (torch.cat([straight, alpha], 1) * 255 + 0.5).floor().to(torch.uint8).permute(0, 2, 3, 1)
+        return straight_pixels(self.vae.decoder(self.vae.latents_from_tokens(tokens)).clamp(0, 1))
+
+
+def straight_pixels(image: Tensor) -> Tensor:
+    """Premultiplied float [B, 4, S, S] in [0, 1] → straight alpha, uint8 [B, S, S, 4]."""
+    alpha = image[:, 3:]
+    # Where almost nothing is seen the colour is undefined: dividing by at least one level keeps it finite.
+    straight = (image[:, :3] / alpha.clamp(min=1 / 255)).clamp(0, 1)
+    return (torch.cat([straight, alpha], 1) * 255 + 0.5).floor().to(torch.uint8).permute(0, 2, 3, 1)

@@ -26,7 +26,7 @@ from mvae.evaluate.ceilings import measure
 from mvae.evaluate.drawings import list_drawings
 from mvae.evaluate.judge import Judge
 from mvae.evaluate.results import result_path, write_csv
-from mvae.evaluate.through_tokens import sample_drawings, torch_roundtrip
+from mvae.evaluate.through_tokens import sample_drawings, tokens_of, torch_roundtrip
 from mvae.files import write_atomic
 from mvae.models.mvae import MVAE, capacity_nats
 from mvae.models.perceptual import PerceptualDistance
@@ -50,12 +50,9 @@ def bytes_an_image(latent: LatentConfig) -> int:
     return math.ceil(latent.positions * math.log2(latent.codebook) / 8)
 
 
-@torch.no_grad()
-def token_statistics(vae: MVAE, pictures: Pictures) -> dict[str, float]:
+def token_statistics(tokens: Tensor, codebook: int) -> dict[str, float]:
     """Distinct tokens over all positions and pictures, and the entropy of their common distribution in nats a token."""
-    batches = (pictures.batch(range(i, min(i + 64, len(pictures)))) for i in range(0, len(pictures), 64))
-    tokens = torch.cat([vae.encode_tokens(batch) for batch in batches])
-    share = torch.bincount(tokens.flatten(), minlength=vae.config.latent.codebook) / tokens.numel()
+    share = torch.bincount(tokens.flatten(), minlength=codebook) / tokens.numel()
     used = share[share > 0]
     return {"codes_used": len(used), "token_nats": -(used * used.log()).sum().item()}
 
@@ -84,20 +81,30 @@ def decoder_macs(vae: MVAE) -> int:
     return sum(counted)
 
 
+def stored_result(arm: Arm, folder: Path) -> dict | None:
+    """What an earlier process measured, if it was of the same settings."""
+    path = folder / "result.json"
+    found = json.loads(path.read_text()) if path.is_file() else {}
+    return found if found.pop("settings", None) == settings_of(arm) else None
+
+
+def settings_of(arm: Arm) -> dict:
+    """As they come back from a JSON file."""
+    return json.loads(json.dumps(asdict(arm)))
+
+
 def run_arm(arm: Arm, data: Path, out: Path) -> dict:
     """Train and measure one arm; ``OUT/ARM/result.json`` of the same settings is taken as it is."""
-    folder, settings = out / arm.name, json.loads(json.dumps(asdict(arm)))
-    path = folder / "result.json"
-    if path.is_file():
-        found = json.loads(path.read_text())
-        if found.pop("settings") == settings:
-            return found
+    folder = out / arm.name
+    stored = stored_result(arm, folder)
+    if stored is not None:
+        return stored
     train, unseen = (load_pictures(data, size=128, split=split, progress=False) for split in ("train", "unseen"))
     begun = time.monotonic()
     vae = train_stage(VaeTraining(arm.stage, train, unseen), folder / "vae", resume=True).vae.eval()
     seconds = time.monotonic() - begun
-    judge, stored, config = Judge(), list_drawings(data, "train"), arm.stage.config
-    drawings = {name: sample_drawings(stored, name, count) for name, count in (("unseen", len(stored)), ("train", SEEN_DRAWINGS))}
+    judge, listed, config = Judge(), list_drawings(data, "train"), arm.stage.config
+    drawings = {name: sample_drawings(listed, name, count) for name, count in (("unseen", len(listed)), ("train", SEEN_DRAWINGS))}
     never, seen = (measure(judge, drawings[name], torch_roundtrip(vae), config.image_size, name) for name in drawings)
     found = {
         "arm": arm.name,
@@ -112,14 +119,14 @@ def run_arm(arm: Arm, data: Path, out: Path) -> dict:
         "token_ceiling_seen": seen["token_ceiling"],
         "real_ceiling_seen": seen["real_ceiling"],
         "perceptual": perceptual_distance(vae, unseen),
-        **token_statistics(vae, unseen),
+        **token_statistics(tokens_of(vae, unseen), config.latent.codebook),
         "rate_nats": arm.stage.rate_nats,
         "capacity_nats": capacity_nats(config),
         "steps": arm.stage.schedule.steps,
         "batch": arm.stage.schedule.batch,
         "seconds": round(seconds, 1),
     }
-    write_atomic(path, json.dumps({**found, "settings": settings}, indent=1).encode())
+    write_atomic(folder / "result.json", json.dumps({**found, "settings": settings_of(arm)}, indent=1).encode())
     return found
 
 
@@ -146,8 +153,8 @@ def run_all(
         raise OptionError(f"arms {unknown}, {workers} workers; expected some of {[a.name for a in known]} and at least 1 worker")
     chosen = [arm for arm in known if not only or arm.name in only]
     command = f"python -m mvae reproduce latent --steps {steps} --batch {batch} --workers {workers}"
-    waiting, running = list(chosen), {}
-    with tqdm(total=len(chosen), desc="arms", unit="arm") as bar:
+    waiting, running = [arm for arm in chosen if stored_result(arm, out / arm.name) is None], {}
+    with tqdm(total=len(chosen), initial=len(chosen) - len(waiting), desc="arms", unit="arm") as bar:
         while waiting or running:
             while waiting and len(running) < workers:
                 arm = waiting.pop(0)

@@ -14,11 +14,15 @@ from mvae.engine.memory import Memory
 from mvae.errors import OptionError
 from mvae.evaluate.judge import Judge
 from mvae.evaluate.results import result_path, write_csv
+from mvae.evaluate.through_tokens import tokens_of
+from mvae.models.export_wrappers import straight_pixels
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import build_seq2seq
 from mvae.reproduce.memory_arms import ARMS, equal_bytes, stored_weights, train_arm, vae_of
-from mvae.reproduce.memory_draws import BATCH, Set, decode, draw, left_out, recoloured, score, straight, trained
-from mvae.training.cli import load_weights
+from mvae.reproduce.memory_draws import BATCH, Set, decode, draw, left_out, recoloured, score, trained
+from mvae.training.checkpoint import load_weights
+from mvae.training.frozen_latent import stored_vae
+from mvae.training.recall import memory_of
 from mvae.training.sheets import save_sheet
 
 COLUMNS = (
@@ -26,22 +30,6 @@ COLUMNS = (
     "seconds_per_step", "command",
 )
 SHOWN = 48
-
-
-@torch.no_grad()
-def tokens_of(vae: MVAE, pictures) -> torch.Tensor:
-    """int64 [N, positions]."""
-    batches = (range(i, min(i + BATCH, len(pictures))) for i in range(0, len(pictures), BATCH))
-    return torch.cat([vae.encode_tokens(pictures.batch(batch)) for batch in batches])
-
-
-def memory_of(pictures, tokens: torch.Tensor, latent_id: str) -> Memory:
-    """Every trained sticker by its caption."""
-    metas = pictures.meta
-    return Memory.build(
-        [m["label"] for m in metas], [m.get("tags", []) for m in metas], [m.get("style") or "" for m in metas], tokens.numpy(),
-        latent_id,
-    )
 
 
 def run_all(
@@ -57,12 +45,9 @@ def run_all(
             f"arms {unknown}, {minutes} minutes, {samples} samples, {workers} workers; expected some of {[a.name for a in ARMS]} "
             "and positive numbers"
         )
-    config = vae_of(run)
-    vae = MVAE(config)
-    load_weights(vae, run / "vae.safetensors")
-    vae.eval()
+    config, vae = vae_of(run), stored_vae(run)
     pictures, unseen = (load_pictures(data, size=config.image_size, split=split) for split in ("train", "unseen"))
-    memory = memory_of(pictures, tokens_of(vae, pictures), config.latent_id)
+    memory = memory_of(pictures.meta, tokens_of(vae, pictures), config.latent_id)
     arms = [arm for arm in equal_bytes(config, len(memory.to_bytes())) if not only or arm.name in only]
     folders = {arm.name: train_arm(arm, run, data, out, minutes, workers) for arm in arms}
     sets = [trained(pictures, memory, samples), left_out(unseen, vae, memory, samples), recoloured(pictures, memory, samples)]
@@ -72,7 +57,7 @@ def run_all(
     for asked in sets:
         kept = torch.cat([vae.encode_tokens(part) for part in asked.real.split(BATCH)])
         reference[asked.name] = [asked.real[:SHOWN], vae.decode_tokens(kept[:SHOWN])]
-        for name, stickers in (("real drawings", straight(asked.real)), ("through the tokens", decode(vae, kept))):
+        for name, stickers in (("real drawings", straight_pixels(asked.real).numpy()), ("through the tokens", decode(vae, kept))):
             rows.append({"set": asked.name, "arm": name, **score(judge, stickers, asked.asked), "stickers": len(asked.asked)})
     for arm in arms:
         rows += _measure(arm, folders[arm.name], vae, memory, sets, reference, judge)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor
 from tqdm import tqdm
@@ -17,10 +18,11 @@ from mvae.engine.memory import Memory
 from mvae.engine.options import Options
 from mvae.evaluate.ceilings import hits, recognition
 from mvae.evaluate.judge import Judge
+from mvae.evaluate.through_tokens import tokens_of
 from mvae.models.export_wrappers import DecoderGraph
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import TEXT_END
-from mvae.training.recall import read_before_text
+from mvae.training.recall import read_before_text, recalled
 from mvae.training.sampling import sample_tokens
 from mvae.training.text import encode_texts
 
@@ -64,15 +66,10 @@ def trained(pictures: Pictures, memory: Memory, count: int, seed: int = 0) -> Se
 
 def left_out(unseen: Pictures, vae: MVAE, memory: Memory, count: int, seed: int = 0) -> Set:
     """Concepts that were never trained on, whose drawings in the *other* styles are in the memory."""
-    starts = range(0, len(unseen), BATCH)
-    tokens = torch.cat([vae.encode_tokens(unseen.batch(range(i, min(i + BATCH, len(unseen))))) for i in starts])
     metas, known = unseen.meta, len(memory)
-    larger = Memory.build(
-        [*(memory.labels[c] for c in memory.caption), *(m["label"] for m in metas)],
-        [*(memory.tags[c] for c in memory.caption), *(m.get("tags", []) for m in metas)],
-        [*memory.styles, *(m["style"] for m in metas)],
-        np.concatenate([memory.tokens, tokens.numpy().astype(np.uint16)]),
-        memory.latent_id,
+    larger = memory.with_stickers(
+        [m["label"] for m in metas], [m.get("tags", []) for m in metas], [m["style"] for m in metas],
+        tokens_of(vae, unseen).numpy(),
     )
     chosen = choose(unseen, count, seed)
     asked = [Asked(metas[i]["label"], metas[i]["style"], metas[i]["concept"], hidden=known + i) for i in chosen]
@@ -107,11 +104,8 @@ def draw(model: MarianMTModel, config: Seq2SeqConfig, tokenizer: Tokenizer, aske
         part = asked.asked[start : start + BATCH]
         ids, mask = encode_texts(tokenizer, [caption(a.words, a.style) for a in part])
         if config.memory:
-            hidden = [() if a.hidden is None else (a.hidden,) for a in part]
-            recalled = [
-                asked.memory.recall(a.words, a.style, config.memory, exclude=h) for a, h in zip(part, hidden, strict=True)
-            ]
-            known = torch.from_numpy(asked.memory.tokens[np.stack(recalled)].astype(np.int64))
+            wanted = [(a.words, a.style, () if a.hidden is None else (a.hidden,)) for a in part]
+            known = recalled(asked.memory, wanted, config.memory)
             ids, mask = read_before_text(known, torch.ones(len(part), dtype=torch.bool), ids, mask, config.text_offset)
         found.append(sample_tokens(
             model, config, ids, mask, torch.tensor([[TEXT_END]]), guidance=options.guidance, temperature=options.temperature,
@@ -132,17 +126,8 @@ def score(judge: Judge, stickers: np.ndarray, asked: list[Asked]) -> dict[str, f
     ranks, _ = recognition(judge, stickers, np.array([a.concept for a in asked]))
     found = {"object": hits(ranks, 1), "object_5": hits(ranks, 5)}
     if all(a.colour for a in asked):
-        premultiplied = stickers.copy()
-        premultiplied[..., :3] = (stickers[..., :3].astype(np.uint16) * stickers[..., 3:] // 255).astype(np.uint8)
-        hues = [dominant_hue(pixels) for pixels in premultiplied]
+        hues = [dominant_hue(np.asarray(Image.fromarray(sticker).convert("RGBa"))) for sticker in stickers]
         found["colour"] = float(np.mean(
             [hue is not None and nearest_colour(hue) == a.colour for hue, a in zip(hues, asked, strict=True)]
         ))
     return found
-
-
-def straight(image: Tensor) -> np.ndarray:
-    """Premultiplied float [N, 4, S, S] → uint8 straight alpha [N, S, S, 4]."""
-    alpha = image[:, 3:]
-    colour = (image[:, :3] / alpha.clamp(min=1 / 255)).clamp(0, 1)
-    return (torch.cat([colour, alpha], 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from mvae.errors import TrainingError
 from mvae.training.checkpoint import load_checkpoint, save_checkpoint, save_tensors, unique_state
 from mvae.training.metrics import MetricsLog
+from mvae.training.muon import Muon
 from mvae.training.precision import settle_precision
 from mvae.training.recipe import Schedule
 from mvae.training.schedule import WeightAverage, build_optimisers, learning_rate_factor, state_tensors
@@ -86,6 +87,9 @@ def train_stage(stage: Stage, out: Path, *, resume: bool, progress: bool = True)
             raise TrainingError(f"{out}: holds a run already; pass --resume to go on with it, or choose another --out")
         first, stage.controller = load_checkpoint(path, model=module, average=average, optimisers=optimisers, fingerprint=mark)
     dtype = settle_precision(schedule.precision, device, stage.controller)
+    for optimiser in optimisers:
+        if isinstance(optimiser, Muon):
+            optimiser.dtype = dtype
     wrapped = DistributedDataParallel(module, find_unused_parameters=True) if world > 1 else module
     log = MetricsLog(out / "metrics.csv", first) if rank == 0 else None
     stop = {"asked": False}

@@ -14,10 +14,13 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
 
-def orthogonalise(matrices: Tensor) -> Tensor:
-    """[N, rows, columns] → the nearest semi-orthogonal matrices, roughly: singular values end within about 0.7 … 1.2. In bf16."""
+def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    """[N, rows, columns] → the nearest semi-orthogonal matrices, roughly: singular values end within about 0.7 … 1.2.
+
+    ``dtype``: what is computed in; bf16 is exact enough, but much slower than fp32 where the processor has no such products.
+    """
     a, b, c = _COEFFICIENTS
-    x = matrices.bfloat16()
+    x = matrices.to(dtype)
     wide = x.shape[-2] <= x.shape[-1]
     x = x if wide else x.mT
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
@@ -31,11 +34,13 @@ class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised per parameter; a kernel [out, in, h, w] counts as the matrix [out, in·h·w].
 
     ``lr`` means what it means for AdamW: an update's root mean square is 0.2·lr. Parameters of one shape are orthogonalised
-    together; where several processes train together each takes its share of every shape, then all exchange the updates.
+    together; where several processes train together each takes its share, then all exchange the updates.
     """
 
     def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.dtype = torch.bfloat16
+        """What updates are computed in; the run's own precision is the fast one."""
 
     @torch.no_grad()
     def step(self, closure=None) -> None:
@@ -63,10 +68,14 @@ class Muon(torch.optim.Optimizer):
         groups: dict[tuple, list[int]] = {}
         for number, parameter in enumerate(parameters):
             groups.setdefault((parameter.shape[0], parameter.numel() // parameter.shape[0]), []).append(number)
-        for members in groups.values():
-            mine = members[rank::world]
+        # Dealt out largest first, going on where the last shape ended, so that single matrices do not all fall to one process.
+        dealt = 0
+        for shape in sorted(groups, key=lambda shape: -shape[0] * shape[1] * min(shape)):
+            members = groups[shape]
+            mine = members[(rank - dealt) % world :: world]
+            dealt += len(members)
             if mine:
-                made = orthogonalise(torch.stack([directions[n].flatten(1) for n in mine]))
+                made = orthogonalise(torch.stack([directions[n].flatten(1) for n in mine]), self.dtype)
                 for number, matrix in zip(mine, made, strict=True):
                     places[number].copy_(matrix.view(parameters[number].shape))
         if world > 1:

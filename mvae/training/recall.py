@@ -1,5 +1,7 @@
 """The memory in training: for every picture the stickers whose captions lie nearest, itself left out."""
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -39,6 +41,21 @@ class Recall:
             rows.append(known[:count] if usual else known[torch.randperm(len(known), generator=generator)[:count]])
         chosen = torch.stack(rows)
         return self.tokens[chosen, 0]
+
+
+def memory_of(metas: Sequence[dict], tokens: Tensor, latent_id: str) -> Memory:
+    """Every picture by its caption. ``metas``: N samples' fields; ``tokens``: int64 [N, P]."""
+    labels, tags = [meta["label"] for meta in metas], [meta.get("tags", []) for meta in metas]
+    return Memory.build(labels, tags, [meta.get("style") or "" for meta in metas], tokens.numpy(), latent_id)
+
+
+def recalled(memory: Memory, asked: Sequence[tuple[str, str | None, Collection[int]]], count: int) -> Tensor:
+    """What is read beside each of B prompts, as the engine recalls it: int64 [B, count, P].
+
+    ``asked``: prompt, style, and stickers that must not be recalled.
+    """
+    rows = np.stack([memory.recall(prompt, style, count, exclude=hidden) for prompt, style, hidden in asked])
+    return torch.from_numpy(memory.tokens[rows].astype(np.int64))
 
 
 def read_before_text(memory: Tensor, present: Tensor, ids: Tensor, mask: Tensor, text_offset: int) -> tuple[Tensor, Tensor]:

@@ -1,25 +1,23 @@
 """The seq2seq's stage: cross-entropy of image tokens given captions, in nats per token."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import MarianMTModel
 
 from mvae.config import Seq2SeqConfig, caption
 from mvae.data.captions import reworded, with_article
 from mvae.data.dataset import Pictures
-from mvae.engine.memory import Memory
 from mvae.models.mvae import MVAE
 from mvae.models.quantile import cell_index, cells_to_tokens
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
 from mvae.training.checkpoint import step_generator
 from mvae.training.cross_entropy import head_cross_entropy
-from mvae.training.recall import Recall, read_before_text
+from mvae.training.recall import Recall, memory_of, read_before_text, recalled
 from mvae.training.recipe import Seq2SeqStage
 from mvae.training.sampling import sample_tokens
 from mvae.training.sheets import save_sheet
@@ -28,6 +26,11 @@ from mvae.training.vae_stage import epoch_indices
 from mvae.training.views import Views
 
 SHEET_GUIDANCE, SHEET_TEMPERATURE = 2.0, 0.7
+
+
+def evenly(length: int, count: int) -> list[int]:
+    """At most ``count`` indices below ``length``, evenly spaced, both ends included."""
+    return torch.linspace(0, length - 1, min(count, length)).long().tolist()
 
 
 class Seq2SeqModule(nn.Module):
@@ -68,11 +71,7 @@ class Seq2SeqTraining:
         if recipe.config.memory:
             cells = cell_index(views.mean.flatten(0, 1).float(), vae.config.levels)
             tokens = cells_to_tokens(cells, vae.config.levels, vae.config.depth).unflatten(0, views.mean.shape[:2])
-            metas = pictures.meta
-            self.memory = Memory.build(
-                [meta["label"] for meta in metas], [meta.get("tags", []) for meta in metas],
-                [meta.get("style") or "" for meta in metas], tokens[:, 0].numpy(), vae.config.latent_id,
-            )
+            self.memory = memory_of(pictures.meta, tokens[:, 0], vae.config.latent_id)
             self.recall = Recall(self.memory, pictures, tokens, recipe.memory_candidates)
         self.choices = [[v for v, text in enumerate(row) if v and text] for row in views.labels]
 
@@ -129,47 +128,38 @@ class Seq2SeqTraining:
     def interval_metrics(self) -> dict[str, float]:
         return {}
 
-    def encode(self, pictures: Pictures, index: list[int]) -> tuple[Tensor, Tensor]:
-        """What the encoder reads for the captions of ``pictures``: recalled stickers, if there is a memory, and the text.
+    def encode(self, parts: Sequence[tuple[Pictures, list[int]]]) -> tuple[Tensor, Tensor]:
+        """What the encoder reads for the captions of some pictures: recalled stickers, if there is a memory, and the text.
 
         A picture that is in the memory does not recall itself.
         """
-        ids, mask = encode_texts(self.tokenizer, [pictures.captions[i] for i in index])
+        ids, mask = encode_texts(self.tokenizer, [pictures.captions[i] for pictures, index in parts for i in index])
         if self.memory is None:
             return ids, mask
-        own, metas = pictures is self.pictures, [pictures.meta[i] for i in index]
-        rows = [
-            self.memory.recall(meta["label"], meta.get("style"), self.config.memory, exclude=[i] if own else ())
-            for i, meta in zip(index, metas, strict=True)
+        asked = [
+            (pictures.meta[i]["label"], pictures.meta[i].get("style"), [i] if pictures is self.pictures else ())
+            for pictures, index in parts for i in index
         ]
-        known = torch.from_numpy(self.memory.tokens[np.stack(rows)].astype(np.int64))
-        return read_before_text(known, torch.ones(len(index), dtype=torch.bool), ids, mask, self.config.text_offset)
+        known = recalled(self.memory, asked, self.config.memory)
+        return read_before_text(known, torch.ones(len(ids), dtype=torch.bool), ids, mask, self.config.text_offset)
 
     def _nats(self, model: nn.Module, pictures: Pictures, count: int = 256) -> float:
         """Cross-entropy of exact tokens given "STYLE label", nats per token, on evenly spaced pictures."""
         device = next(model.parameters()).device
-        index = torch.linspace(0, len(pictures) - 1, min(count, len(pictures))).long().tolist()
+        index = evenly(len(pictures), count)
         self.vae.to(device)
         tokens = self.vae.encode_tokens(pictures.batch(index, device))
-        ids, mask = self.encode(pictures, index)
+        ids, mask = self.encode([(pictures, index)])
         return model({"tokens": tokens, "ids": ids.to(device), "mask": mask.to(device)}).float().mean().item()
 
     def sheet(self, model: nn.Module, path: Path) -> None:
         """Per column: the real drawing, the same through the tokens, two stickers of its caption. The last 8 are unseen."""
         device = next(model.parameters()).device
         self.vae.to(device)
-        parts = [(self.pictures, 40), (self.unseen, 8)]
-        rows: list[list[Tensor]] = [[], []]
-        texts, read = [], []
-        for pictures, count in parts:
-            index = torch.linspace(0, len(pictures) - 1, min(count, len(pictures))).long().tolist()
-            image = pictures.batch(index, device)
-            rows[0].append(image)
-            rows[1].append(self.vae.decode_tokens(self.vae.encode_tokens(image)))
-            texts += [pictures.captions[i] for i in index]
-            read.append(self.encode(pictures, index))
-        width = max(ids.shape[1] for ids, _ in read)
-        ids, mask = (torch.cat([F.pad(part, (0, width - part.shape[1])) for part in parts]) for parts in zip(*read, strict=True))
+        shown = [(self.pictures, evenly(len(self.pictures), 40)), (self.unseen, evenly(len(self.unseen), 8))]
+        image = torch.cat([pictures.batch(index, device) for pictures, index in shown])
+        texts = [pictures.captions[i] for pictures, index in shown for i in index]
+        ids, mask = self.encode(shown)
         empty = torch.tensor([[TEXT_END]])
         drawn = []
         for seed in (0, 1):
@@ -177,6 +167,6 @@ class Seq2SeqTraining:
                 model.model, self.config, ids, mask, empty, guidance=SHEET_GUIDANCE, temperature=SHEET_TEMPERATURE, seed=seed
             )
             drawn.append(self.vae.decode_tokens(tokens))
-        save_sheet(path, [torch.cat(rows[0]), torch.cat(rows[1]), *drawn], texts)
+        save_sheet(path, [image, self.vae.decode_tokens(self.vae.encode_tokens(image)), *drawn], texts)
         with open(path.parent / "sheets.csv", "a") as file:
             file.write(f"{path.stem},{self._nats(model, self.pictures):.4f},{self._nats(model, self.unseen):.4f}\n")

@@ -116,10 +116,9 @@ class VaeTraining:
             "negative_elbo_nats": rate.item() - likelihood, "beta": beta, "perceptual": perceived.item(),
         }
         total = distortion + self.recipe.perceptual * perceived + (0 if frozen else beta) * rate
-        for name, weight in (
-            ("discriminator", 1.0), ("generator", self.recipe.adversarial), ("matching", self.recipe.matching)
-        ):
-            if self.module.discriminator is not None:
+        if self.module.discriminator is not None:
+            weights = {"discriminator": 1.0, "generator": self.recipe.adversarial, "matching": self.recipe.matching}
+            for name, weight in weights.items():
                 term = outputs.get(name, torch.zeros((), device=x.device))
                 metrics[name] = term.item()
                 total = total + weight * term

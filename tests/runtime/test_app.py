@@ -1,5 +1,6 @@
 """The parts of the app that need no server: the latent map, what visitors are told, and markup that carries their words."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,7 @@ def latent_map(tmp_path_factory):
         "atlas": np.frombuffer(pack_atlas(images, 8, 7), np.uint8),
         "thumbnail": np.array(8),
         "atlas_columns": np.array(7),
-        "latent_id": np.array(LATENT.latent_id),
+        "latent": np.array(json.dumps(LATENT.to_dict())),
         "model": np.array("tiny-fp32"),
         "vae_sha256": np.array("0" * 64),
     }

@@ -29,11 +29,11 @@ def test_the_sticker_to_be_drawn_is_never_recalled(memory):
 
 
 def test_an_own_sticker_is_found_without_training(memory):
-    larger = memory.with_sticker("my teapot", ["tea"], "", list(range(64)))
+    larger = memory.with_stickers(["my teapot"], [["tea"]], [""], np.arange(64)[None])
     assert len(memory) == 5 and len(larger) == 6
     assert larger.recall("teapot", None, 1).tolist() == [5] and larger.tokens[5].tolist() == list(range(64))
     with pytest.raises(DataError, match="expected 64"):
-        memory.with_sticker("my teapot", [], "", [1, 2])
+        memory.with_stickers(["my teapot"], [[]], [""], np.array([[1, 2]]))
 
 
 def test_file_round_trip(memory):

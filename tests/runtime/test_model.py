@@ -12,8 +12,10 @@ from PIL import Image
 
 import mvae
 from mvae.config import MAX_IMAGES_PER_CALL
+from mvae.engine.decoder_graph import branches
 from mvae.engine.philox import uniforms
 from mvae.engine.sampler import guided, sample
+from mvae.engine.sessions import EXACT_INT8
 from mvae.errors import ImageError, IntegrityError, OptionError, PromptError, TokensError, UnknownModelError
 from zoo import manifest
 
@@ -21,30 +23,37 @@ LEVELS = ("fp32", "fp16", "int8")
 
 
 def standard_decoder(path, texts, tokens):
-    """Logits [P, B, V] of Optimum's merged decoder driven the standard way: plain feeds, a cache that grows."""
+    """Logits [P, B, V] of Optimum's merged decoder driven the standard way: plain feeds, a cache that grows.
+
+    In int8 its branches are graphs of their own: within an ``If`` the runtime is not exact on every processor.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
+    options.add_session_config_entry(*EXACT_INT8)
     suffix = path.name.removeprefix("decoder_model_merged")
     encoder = onnxruntime.InferenceSession(path.with_name("encoder_model" + suffix), options)
-    decoder = onnxruntime.InferenceSession(path, options)
+    graphs = branches(path.read_bytes(), path.name) if suffix == "_int8.onnx" else [path] * 2
+    decoder, *later = (onnxruntime.InferenceSession(graph, options) for graph in graphs)
     length = max(map(len, texts))
     ids = np.array([(*text, *[0] * (length - len(text))) for text in texts], np.int64)
     mask = np.array([[1] * len(text) + [0] * (length - len(text)) for text in texts], np.int64)
     (hidden,) = encoder.run(["last_hidden_state"], {"input_ids": ids, "attention_mask": mask})
-    inputs = {value.name: value for value in decoder.get_inputs()}
+    inputs = {value.name: value for session in (decoder, *later) for value in session.get_inputs()}
     feeds = {"encoder_hidden_states": hidden, "encoder_attention_mask": mask, "use_cache_branch": np.array([False])}
     for name, value in inputs.items():
         if name.startswith("past"):
             feeds[name] = np.zeros((len(texts), value.shape[1], 0, value.shape[3]), np.float32)
-    names = [value.name for value in decoder.get_outputs()]
     for token in tokens:
         feeds["input_ids"] = np.full((len(texts), 1), token, np.int64)
-        found = dict(zip(names, decoder.run(names, {key: value for key, value in feeds.items() if key in inputs}), strict=True))
+        wanted = {value.name for value in decoder.get_inputs()}
+        names = [value.name for value in decoder.get_outputs()]
+        found = dict(zip(names, decoder.run(names, {key: value for key, value in feeds.items() if key in wanted}), strict=True))
         for name, value in found.items():
             if name != "logits" and (".decoder." in name or not feeds["use_cache_branch"][0]):
                 feeds[name.replace("present", "past_key_values")] = value
         feeds["use_cache_branch"] = np.array([True])
+        decoder = later[0]
         yield found["logits"][:, -1]
 
 

@@ -34,18 +34,8 @@ def test_what_tokens_take_on_disk():
     assert latent.bytes_an_image(VaeConfig(grid=16, levels=4, coordinates=3).latent) == 192
 
 
-def test_statistics_of_tokens(monkeypatch):
-    vae = MVAE(VaeConfig())
-    monkeypatch.setattr(vae, "encode_tokens", lambda batch: torch.tensor([[0, 1], [2, 3]]))
-
-    class Two:
-        def __len__(self):
-            return 2
-
-        def batch(self, rows):
-            return None
-
-    found = latent.token_statistics(vae, Two())
+def test_statistics_of_tokens():
+    found = latent.token_statistics(torch.tensor([[0, 1], [2, 3]]), codebook=4096)
     assert found["codes_used"] == 4 and found["token_nats"] == pytest.approx(torch.tensor(4.0).log().item())
 
 
