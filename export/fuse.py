@@ -2,7 +2,8 @@
 
 * every attention block becomes one ``MultiHeadAttention`` with its key-value cache, and the mask arithmetic disappears;
 * projections that read the same values (q, k, v) become one product and a split;
-* the decoder's embedding reads the head's transposed matrix, so that the tied table is stored once;
+* the decoder's embedding reads the head's transposed matrix, so that the tied table is stored once, without rows that only the
+  encoder reads;
 * an all-zero ``final_logits_bias`` is dropped.
 
 The names and shapes of inputs and outputs do not change. Attention is recognised around its Softmax as Optimum exports it;
@@ -19,11 +20,12 @@ LAYOUT = ("Transpose", "Reshape")
 """Operators that only move a projection's output from [B, T, D] to [B, heads, T, D / heads]."""
 
 
-def fuse_transformer(model: ModelProto, *, heads: int, mask: str, attentions: int) -> ModelProto:
+def fuse_transformer(model: ModelProto, *, heads: int, mask: str, attentions: int, written: int | None = None) -> ModelProto:
     """Fuse one exported half (encoder, decoder, or decoder with past) in place and return it.
 
     ``mask`` is the input [B, S] (int64, 1 = read) that hides text padding; ``attentions`` is the number of attention blocks
-    that must be found. Raises :class:`ExportError` where the graph is not the one this rewriting knows.
+    that must be found; ``written``: first rows of the decoder's table that are kept, all of them where it is None. Raises
+    :class:`ExportError` where the graph is not the one this rewriting knows.
     """
     graph = Graph(model)
     softmaxes = [node for node in graph.proto.node if node.op_type == "Softmax"]
@@ -37,7 +39,7 @@ def fuse_transformer(model: ModelProto, *, heads: int, mask: str, attentions: in
     _merge_projections(graph)
     _drop_zero_bias(graph)
     graph.finish()
-    _share_tied_table(graph)
+    _share_tied_table(graph, written)
     graph.finish()
     return model
 
@@ -120,12 +122,20 @@ def _drop_zero_bias(graph: Graph) -> None:
         product.output[0] = "logits"
 
 
-def _share_tied_table(graph: Graph) -> None:
-    """The token embedding [V, D] is the head's matrix [D, V]: gather columns of the head instead of storing the table twice."""
+def _share_tied_table(graph: Graph, written: int | None) -> None:
+    """The token embedding [V, D] is the head's matrix [D, V]: gather columns of the head instead of storing the table twice.
+
+    Of a table that the encoder shares the decoder keeps the first ``written`` rows: the others would cost bytes, and a half of
+    the head's product at every token.
+    """
     head = graph.made_by(graph.through("logits", ("Add",)), "MatMul")
     lookup = next((node for node in graph.readers.get("input_ids", []) if node.op_type == "Gather"), None)
     if head is None or lookup is None or not np.array_equal(graph.value(lookup.input[0]), graph.value(head.input[1]).T):
         return
+    if written is not None and written < graph.value(head.input[1]).shape[1]:
+        head.input[1] = graph.add_tensor(f"{head.input[1]}:written", graph.value(head.input[1])[:, :written])
+        logits = next(value for value in graph.proto.output if value.name == "logits")
+        logits.type.tensor_type.shape.dim[2].dim_value = written
     output = lookup.output[0]
     graph.remove(lookup)
     graph.add("Gather", [head.input[1], "input_ids"], [f"{output}.columns"], axis=1)

@@ -75,11 +75,12 @@ def export_seq2seq(model: MarianMTModel, folder: Path) -> TransformerGraphs:
             raise ExportError(f"seq2seq: Optimum could not export it ({error})") from error
         _validate(models, outputs, raw, atol=SEQ2SEQ_ATOL)
     heads, layers = config.decoder_attention_heads, config.decoder_layers
+    written = getattr(config, "text_offset", None)
     return TransformerGraphs(
         fuse_transformer(_simplified(raw / "encoder_model.onnx", folder), heads=config.encoder_attention_heads,
                          mask="attention_mask", attentions=config.encoder_layers),
         *(fuse_transformer(_simplified(raw / f"{name}.onnx", folder), heads=heads, mask="encoder_attention_mask",
-                           attentions=2 * layers) for name in ("decoder_model", "decoder_with_past_model")),
+                           attentions=2 * layers, written=written) for name in ("decoder_model", "decoder_with_past_model")),
     )
 
 

@@ -12,7 +12,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", choices=("vae", "seq2seq", "all"), default="all", help="default: %(default)s")
     parser.add_argument("--data", type=Path, help="data set to use instead of the recipe's")
     parser.add_argument("--warm-start", type=Path, metavar="ENTRY",
-                        help="begin with the weights of a zoo entry: its VAE as it is, its seq2seq to be trained on")
+                        help="begin with the weights of a run or zoo entry: its VAE as it is and its seq2seq to be trained on, "
+                        "or with --stage vae its VAE to be trained on")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

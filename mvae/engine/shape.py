@@ -42,6 +42,11 @@ class Shape:
         return self.memory * self.positions + TEXT_MAX_TOKENS
 
     @property
+    def written(self) -> int:
+        """Width of the logits. Of a vocabulary that both sides share, the decoder knows what stands before the text pieces."""
+        return self.text_offset or self.vocabulary
+
+    @property
     def head_width(self) -> int:
         return self.width // self.heads
 

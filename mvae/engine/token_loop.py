@@ -1,7 +1,7 @@
 """Text ids → image tokens: the loop over the ONNX Runtime sessions, with nothing allocated or copied per token.
 
 Legend: B rows (1, or 2 with guidance: the prompt, then the empty text), S text positions, T image positions, H heads,
-D width of a head, V rows of the vocabulary.
+D width of a head, V rows of the vocabulary that can be written.
 """
 
 import numpy as np
@@ -87,7 +87,7 @@ class Decoding:
                 cache = np.zeros((rows, shape.heads, shape.positions, shape.head_width), np.float32)
                 self._input(f"{PAST}{layer}.decoder.{kind}", cache)
                 self._output(f"{PRESENT}{layer}.decoder.{kind}", cache)
-        self._logits = np.empty((rows, 1, shape.vocabulary), np.float32)
+        self._logits = np.empty((rows, 1, shape.written), np.float32)
         self._output("logits", self._logits)
         self._ids[:] = shape.start_token
         self.tokens: list[int] = []

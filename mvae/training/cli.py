@@ -45,7 +45,8 @@ def train(
 ) -> dict:
     """Train ``recipe`` below ``out``; the seq2seq needs the VAE's stage finished first. Returns seconds by stage.
 
-    ``warm_start``: a zoo entry whose VAE is taken as it is and whose seq2seq is the starting point, with a fresh schedule.
+    ``warm_start``: a run or zoo entry. With ``stage`` "vae" its VAE is the starting point; otherwise its VAE is taken as it is
+    and its seq2seq is the starting point. Schedules begin afresh.
     """
     rank, _ = process_group()
     progress = progress and rank == 0
@@ -56,7 +57,7 @@ def train(
         unseen = load_pictures(source, size=size, split="unseen", progress=progress)
     except DataError:
         unseen = pictures  # a small folder of one's own may have no held-out part: the sheets then show what was learned
-    if warm_start is not None:
+    if warm_start is not None and stage != "vae":
         if rank == 0:
             adopt_vae(warm_start, out, recipe)
         stage = "seq2seq"
@@ -65,7 +66,8 @@ def train(
     started, summary = time.monotonic(), {"recipe": recipe.name, "pictures": len(pictures), "out": str(out)}
     try:
         if stage in ("vae", "all"):
-            vae = train_stage(VaeTraining(recipe.vae, pictures, unseen), out / "vae", resume=resume, progress=progress).vae
+            training = VaeTraining(recipe.vae, pictures, unseen, warm_start and warm_start / "vae.safetensors")
+            vae = train_stage(training, out / "vae", resume=resume, progress=progress).vae
             if rank == 0:
                 write_atomic(out / "vae_config.json", json.dumps(recipe.vae.config.to_dict(), indent=1).encode())
                 save_tensors(

@@ -1,4 +1,4 @@
-"""The memory in training: for every picture the stickers whose captions lie nearest, itself left out."""
+"""The memory in training: for every picture the stickers whose captions lie nearest, or other views of it, never itself."""
 
 from collections.abc import Collection, Sequence
 
@@ -12,35 +12,42 @@ from mvae.engine.memory import Memory
 
 FIRST_CHOICE = 0.7
 """Share of draws that read the nearest stickers, as in use; the rest reads any of the candidates, against blind trust."""
+OWN_SHARE = 0.5
+"""Share of draws that may read another view of the very picture."""
 
 
 class Recall:
     """Draws what the encoder reads beside each caption.
 
-    A picture as it was drawn never reads itself. A mirrored, moved or recoloured view of it may read the original: that is how
-    redrawing is learned.
+    No picture ever reads itself: it would be copied, and nothing learned. Half of the time a picture as it was drawn may read a
+    mirrored, moved or recoloured view of itself, and such a view the original or another view: that is how redrawing is learned.
     """
 
-    def __init__(self, memory: Memory, pictures: Pictures, tokens: Tensor, candidates: int, progress: bool = True):
-        """``tokens``: int64 [N, V, P] of every view; ``memory`` holds the N pictures themselves, in their order."""
-        self.tokens = tokens
+    def __init__(
+        self, memory: Memory, pictures: Pictures, tokens: Tensor, views: list[list[int]], candidates: int, progress: bool = True
+    ):
+        """``tokens``: int64 [N, V, P] of every view; ``views``: those of each picture that are true; ``memory`` holds the N
+        pictures themselves, in their order."""
+        self.tokens, self.views = tokens, views
         labels = [meta["label"] for meta in pictures.meta]
         styles = [meta.get("style") or None for meta in pictures.meta]
         bar = tqdm(range(len(pictures)), desc="memory", disable=not progress)
-        found = [memory.recall(labels[i], styles[i], candidates, exclude=[i]) for i in bar]
-        self.nearest = torch.from_numpy(np.stack(found))
+        self.nearest = [memory.recall(labels[i], styles[i], candidates, exclude=[i]).tolist() for i in bar]
 
     def draw(self, index: list[int], views: list[int], count: int, generator: torch.Generator) -> Tensor:
-        """Tokens of ``count`` stickers a picture, int64 [B, count, P]."""
-        rows, draws = [], torch.rand(len(index), generator=generator).tolist()
-        for number, (picture, view) in enumerate(zip(index, views, strict=True)):
-            known = self.nearest[picture]
-            if view:
-                known = torch.cat([known.new_tensor([picture]), known])
-            usual = draws[number] < FIRST_CHOICE
-            rows.append(known[:count] if usual else known[torch.randperm(len(known), generator=generator)[:count]])
-        chosen = torch.stack(rows)
-        return self.tokens[chosen, 0]
+        """Tokens of ``count`` stickers beside each of B views, int64 [B, count, P]."""
+        read: list[list[tuple[int, int]]] = []
+        draws = torch.rand(len(index), 3, generator=generator).tolist()
+        for picture, view, draw in zip(index, views, draws, strict=True):
+            known = [(other, 0) for other in self.nearest[picture]]
+            own = [other for other in self.views[picture] if other != view]
+            if own and draw[0] < OWN_SHARE:
+                known.insert(0, (picture, own[int(draw[1] * len(own))]))
+            if draw[2] >= FIRST_CHOICE:
+                known = [known[place] for place in torch.randperm(len(known), generator=generator).tolist()]
+            read.append(known[:count])
+        chosen = torch.tensor(read)
+        return self.tokens[chosen[..., 0], chosen[..., 1]]
 
 
 def memory_of(metas: Sequence[dict], tokens: Tensor, latent_id: str) -> Memory:

@@ -67,13 +67,13 @@ class Seq2SeqTraining:
             # On CPUs the backward pass of fused attention takes a third of the step at this size; plain products do not.
             self.module.model.set_attn_implementation("eager")
         self.controller: dict = {}
+        self.choices = [[v for v, text in enumerate(row) if v and text] for row in views.labels]
         self.memory, self.recall = None, None
         if recipe.config.memory:
             cells = cell_index(views.mean.flatten(0, 1).float(), vae.config.levels)
             tokens = cells_to_tokens(cells, vae.config.levels, vae.config.depth).unflatten(0, views.mean.shape[:2])
             self.memory = memory_of(pictures.meta, tokens[:, 0], vae.config.latent_id)
-            self.recall = Recall(self.memory, pictures, tokens, recipe.memory_candidates)
-        self.choices = [[v for v, text in enumerate(row) if v and text] for row in views.labels]
+            self.recall = Recall(self.memory, pictures, tokens, [[0, *row] for row in self.choices], recipe.memory_candidates)
 
     def settings(self) -> dict:
         return {**asdict(self.recipe), "pictures": len(self.pictures)}

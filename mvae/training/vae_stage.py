@@ -12,7 +12,7 @@ from mvae.models.discriminator import PatchDiscriminator, adversarial_terms
 from mvae.models.mvae import MVAE
 from mvae.models.perceptual import PerceptualDistance
 from mvae.objective import edge_aware_distortion, gaussian_kl, gaussian_log_likelihood
-from mvae.training.checkpoint import step_generator
+from mvae.training.checkpoint import load_weights, step_generator
 from mvae.training.frozen_latent import adopt_encoder
 from mvae.training.recipe import VaeStage
 from mvae.training.sheets import psnr_on_white, save_sheet
@@ -50,11 +50,14 @@ def epoch_indices(count: int, batch: int, step: int, seed: int) -> Tensor:
 class VaeTraining:
     """See :class:`mvae.training.loop.Stage`. ``train`` are the pictures learned from, ``shown`` those on the sheets."""
 
-    def __init__(self, recipe: VaeStage, train: Pictures, shown: Pictures):
+    def __init__(self, recipe: VaeStage, train: Pictures, shown: Pictures, start: Path | None = None):
+        """``start``: safetensors of a VAE to begin with. A frozen latent's encoder is taken from the latent all the same."""
         self.recipe, self.train, self.shown = recipe, train, shown
         self.schedule = recipe.schedule
         torch.manual_seed(recipe.schedule.seed)
         vae = MVAE(recipe.config)
+        if start is not None:
+            load_weights(vae, start)
         if recipe.frozen_latent is not None:
             adopt_encoder(vae, Path(recipe.frozen_latent))
         discriminator = PatchDiscriminator() if recipe.adversarial or recipe.matching else None

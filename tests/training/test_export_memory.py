@@ -4,13 +4,14 @@ import json
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 
 from export.entry import build_entry
 from mvae.engine.memory import MEMORY, Memory
 from mvae.engine.model import load
 from mvae.errors import IntegrityError
-from tests.training.tiny_source import LABELS, VAE, tiny_memory, tiny_source
+from tests.training.tiny_source import LABELS, SEQ2SEQ, VAE, tiny_memory, tiny_source
 from zoo import manifest
 
 
@@ -31,6 +32,16 @@ def test_what_is_recalled_changes_what_is_drawn(entry, level):
     other = np.random.default_rng(9).integers(0, VAE.latent.codebook, memory.tokens.shape)
     model.memory = Memory.build(LABELS, [[]] * 4, memory.styles, other, memory.latent_id)
     assert model.generate(**asked).tokens != sticker.tokens
+
+
+def test_the_decoder_keeps_no_row_that_only_the_encoder_reads(entry):
+    encoder, decoder = (onnx.load(entry / "onnx" / f"{graph}.onnx") for graph in ("encoder_model", "decoder_model_merged"))
+    tables = [
+        max((list(tensor.dims) for tensor in model.graph.initializer if SEQ2SEQ.d_model in tensor.dims), key=max)
+        for model in (encoder, decoder)
+    ]
+    marks = SEQ2SEQ.codebook + 2
+    assert tables == [[marks + SEQ2SEQ.vocabulary, SEQ2SEQ.d_model], [SEQ2SEQ.d_model, marks]]
 
 
 def test_the_model_card_and_manifest_know_the_memory(entry):

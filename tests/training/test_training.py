@@ -189,6 +189,16 @@ def test_warm_start_takes_the_vae_and_goes_on_with_the_seq2seq(whole_run, tmp_pa
         train(recipe, tmp_path / "off", warm_start=tmp_path, progress=False)
 
 
+def test_warm_start_of_the_vae_alone(whole_run, tmp_path):
+    recipe = load_recipe("tiny")
+    begun = replace(recipe, vae=replace(recipe.vae, schedule=replace(recipe.vae.schedule, steps=1, learning_rate=1e-6)))
+    train(begun, tmp_path / "on", warm_start=whole_run, stage="vae", progress=False)
+    before, after = (load_file(folder / "vae.safetensors") for folder in (whole_run, tmp_path / "on"))
+    weights = [name for name in before if name.endswith("weight")]
+    assert 0 < max((after[name] - before[name]).abs().max().item() for name in weights) < 1e-3
+    assert not (tmp_path / "on" / "model.safetensors").exists()
+
+
 def test_an_exported_entry_can_be_trained_on():
     """Entries are saved by transformers, which leaves out what it computes itself."""
     from mvae.models.seq2seq import build_seq2seq
