@@ -31,6 +31,24 @@ def latent_table(rows: Rows) -> list[str]:
     return ["### How the latent was chosen", "", about, "", *table(head, body)]
 
 
+def decoder_table(rows: Rows) -> list[str]:
+    """``reproduce decoder``: one finished VAE, its decoder fine-tuned by several losses."""
+    about = (
+        f"The decoder of one finished VAE, fine-tuned for {rows[-1]['steps']} steps of {rows[-1]['batch']} pictures on exact "
+        "tokens, the encoder standing still. Scores are of concepts never trained on, trained ones in brackets."
+    )
+    head = ["loss", "what differs", "token ceiling", "of real ceiling", "top 5", "PSNR, dB", "SSIM", "perceptual distance"]
+    body = [
+        [
+            row["arm"], row["about"], f"{_share(row['token_ceiling'])} ({_share(row['token_ceiling_seen'])})",
+            _share(row["of_real_ceiling"]), _share(row["token_ceiling_5"]),
+            f"{float(row['psnr']):.2f} ({float(row['psnr_seen']):.2f})", _share(row["ssim"]), _share(row["perceptual"]),
+        ]
+        for row in rows
+    ]
+    return ["### What fine-tuning the decoder buys", "", about, "", *table(head, body)]
+
+
 def memory_table(rows: Rows) -> list[str]:
     """``reproduce memory``: the arms on every set of stickers asked for."""
     about = (
@@ -52,5 +70,5 @@ def _share(value: str) -> str:
     return f"{float(value):.3f}" if value else "–"
 
 
-STUDIES = {"latent": latent_table, "memory": memory_table}
+STUDIES = {"latent": latent_table, "decoder": decoder_table, "memory": memory_table}
 """By the first word of a result file's name."""

@@ -1,21 +1,12 @@
 """What the latent is chosen among: VAEs of about equal size, at 128 px, that differ in one decision each."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mvae.config import VaeConfig
+from mvae.reproduce.vae_arms import Arm
 from mvae.training.recipe import Schedule, VaeStage
 
 REFERENCE = "8x8"
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One VAE of the study."""
-
-    name: str
-    about: str
-    """What differs from the reference, in words."""
-    stage: VaeStage
 
 
 def _widths(grid: int) -> dict:

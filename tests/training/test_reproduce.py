@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from mvae.config import VaeConfig
-from mvae.errors import DataError, OptionError
+from mvae.errors import DataError, OptionError, TrainingError
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import build_seq2seq
-from mvae.reproduce import latent, memory
+from mvae.reproduce import decoder, latent, memory
 from mvae.reproduce.latent_arms import REFERENCE, arms
 from mvae.reproduce.memory_arms import equal_bytes, recipe_of, stored_weights, vae_of
 from mvae.reproduce.memory_draws import Asked, score
+from mvae.reproduce.vae_arms import Arm, result_of, run_side_by_side
+from mvae.training.recipe import load_recipe
 
 NOWHERE = Path("nowhere")
 
@@ -71,6 +73,30 @@ def test_bad_requests_are_refused(tmp_path):
         memory.run_all(NOWHERE, NOWHERE, tmp_path, minutes=1, samples=1, workers=1, only=["nothing"], results=tmp_path)
     with pytest.raises(DataError, match="lacks"):
         vae_of(tmp_path)
+
+
+def test_a_result_belongs_to_its_settings_and_to_the_weights_it_began_with(tmp_path):
+    stage = load_recipe("tiny").vae
+    made = []
+    for start, learned in (("a", 1), ("a", 2), ("b", 3)):
+        arm = next(arm for arm in decoder.arms(stage, start, 10, 4) if arm.name == "adversarial")
+        (tmp_path / arm.name).mkdir(exist_ok=True)
+        made.append(result_of(arm, tmp_path, lambda learned=learned: {"psnr": learned})["psnr"])
+    assert made == [1, 1, 3]
+
+
+def test_decoders_are_tuned_with_the_encoder_standing_still():
+    found = decoder.arms(load_recipe("base").vae, "", 10, 4)
+    assert len({str(asdict(arm.stage)) for arm in found}) == len(found)
+    for arm in found:
+        assert arm.stage.freeze_encoder_from == arm.stage.perceptual_from == arm.stage.adversarial_from == 0
+        assert arm.stage.config == load_recipe("base").vae.config
+
+
+def test_arms_that_failed_say_so_and_end_the_others(tmp_path):
+    found = [Arm(name, "", load_recipe("tiny").vae) for name in ("a", "b")]
+    with pytest.raises(TrainingError, match="ended with 1"):
+        run_side_by_side(found, tmp_path, "no.such.module", [], 2)
 
 
 def test_the_last_rate_is_read(tmp_path):
