@@ -72,7 +72,9 @@ def card(entry: Path) -> str:
         "```python", "import mvae", f'model = mvae.load("{listed.name}-{list(sizes)[-1] if sizes else "fp32"}")',
         'model.generate("red apple", seed=0).image.save("apple.png")', "```", "",
         "The transformer's files are Optimum's and load with `ORTModelForSeq2SeqLM`. Attention uses fused operators of "
-        "ONNX Runtime, which other runtimes may lack.", "",
+        "ONNX Runtime, which other runtimes may lack. On x86 processors without 8-bit dot products (AVX2 alone) int8 products "
+        "overflow unless the session option `session.x64quantprecision` is `1`, as `mvae` sets it; inside the merged decoder it "
+        "does not act, so take fp16 there.", "",
         "## Limits", "",
         "Draws stickers in the manner of its training pictures, of the things that their captions name, in English. It knows no "
         "facts, writes no text, and what it was not shown it cannot draw.", "",

@@ -14,6 +14,8 @@ GRAPHS = ("encoder_model", "decoder_model_merged", "vae_encoder", "vae_decoder")
 PRUNED = "pruned"
 """``small-pruned`` names the entry ``small-pruned`` itself, whose graphs are int8."""
 _PRUNED_LEVEL = "int8"
+LATENTS = fetch.MODELS.parent / "latents"
+"""Frozen latents, one folder each, named by its id: what the tokens of every entry with that id mean."""
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -123,7 +125,19 @@ def _vae_config(path: Path, listed: manifest.Manifest) -> VaeConfig:
         raise IntegrityError(f"{path}: {error}") from None
     if vae.latent_id != listed.latent_id:
         raise IntegrityError(f"{path}: vae_config.json has latent_id {vae.latent_id!r}, the manifest {listed.latent_id!r}")
+    _check_frozen(path, vae)
     return vae
+
+
+def _check_frozen(path: Path, vae: VaeConfig) -> None:
+    """An entry that names a frozen latent must have its grid and levels. Raises IntegrityError."""
+    known = {path.parent.name: path for path in LATENTS.glob("*/latent.json")}
+    if vae.latent_id not in known:
+        return
+    frozen = json.loads(known[vae.latent_id].read_text(encoding="utf-8"))
+    differ = {name: (value, frozen[name]) for name, value in vae.latent.to_dict().items() if value != frozen[name]}
+    if differ:
+        raise IntegrityError(f"{path}: differs from the frozen latent {vae.latent_id!r}: {differ} (got, expected)")
 
 
 def _json_object(path: Path, listed: manifest.Manifest, file: str) -> dict:

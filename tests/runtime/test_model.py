@@ -12,6 +12,7 @@ from PIL import Image
 
 import mvae
 from mvae.config import MAX_IMAGES_PER_CALL
+from mvae.engine import entry as engine_entry
 from mvae.engine.decoder_graph import branches
 from mvae.engine.philox import uniforms
 from mvae.engine.sampler import guided, sample
@@ -355,6 +356,18 @@ def resealed(folder, file, change):
 def test_configurations_that_do_not_fit_the_graphs(copy, file, change):
     resealed(copy, file, change)
     with pytest.raises(IntegrityError):
+        mvae.load("tiny-fp32", folder=copy)
+
+
+def test_an_entry_cannot_redefine_a_frozen_latent(copy, tmp_path, monkeypatch):
+    frozen = mvae.load("tiny-fp32", folder=copy).latent
+    path = tmp_path / "latents" / frozen.latent_id / "latent.json"
+    path.parent.mkdir(parents=True)
+    monkeypatch.setattr(engine_entry, "LATENTS", tmp_path / "latents")
+    path.write_text(json.dumps(frozen.to_dict() | {"edges": []}))
+    mvae.load("tiny-fp32", folder=copy)
+    path.write_text(json.dumps(frozen.to_dict() | {"grid": 12}))
+    with pytest.raises(IntegrityError, match=r"frozen latent 'test'.*grid"):
         mvae.load("tiny-fp32", folder=copy)
 
 
