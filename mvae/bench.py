@@ -9,10 +9,8 @@ import datetime
 import io
 import os
 import platform
-import re
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -22,6 +20,7 @@ from mvae.config import STYLES
 from mvae.engine.images import png_bytes
 from mvae.engine.model import Model
 from mvae.engine.options import whole
+from mvae.machine import cpu_name, slug
 
 PROMPTS = (
     "red apple",
@@ -88,7 +87,7 @@ def summary(values: Sequence[float]) -> dict[str, float]:
 def machine(threads: int) -> dict:
     """What the figures depend on: processor, cores that this process may use, versions, threads, load when asked."""
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "system": platform.system(),
         "python": platform.python_version(),
@@ -117,7 +116,7 @@ def report(models: Sequence[Model], repeat: int, **options) -> dict:
 
 def result_name(cpu: str, date: datetime.date) -> str:
     """``bench-MACHINE-DATE.csv``."""
-    return f"bench-{re.sub(r'[^a-z0-9]+', '-', cpu.lower()).strip('-') or 'unknown'}-{date.isoformat()}.csv"
+    return f"bench-{slug(cpu)}-{date.isoformat()}.csv"
 
 
 def to_csv(found: dict, date: datetime.date, command: str) -> str:
@@ -171,12 +170,3 @@ def _round(model: Model, turn: int) -> dict[str, float]:
         "encode_ms": encode * 1000,
         "total_ms": total * 1000,
     }
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -8,7 +8,6 @@ date alone, the newest counts. Needs neither torch nor numpy.
 import argparse
 import csv
 import io
-import platform
 import re
 import sys
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from pathlib import Path
 from mvae.errors import DataError, InputError, MvaeError
 from mvae.evaluate.study_tables import STUDIES, table
 from mvae.files import write_atomic
+from mvae.machine import cpu_name, slug
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -28,20 +28,9 @@ _MEASURES = ("measure", "concepts", "style", "value", "samples", "machine", "com
 _STYLED = ("cga", "token_ceiling", "real_ceiling")
 
 
-def machine_slug() -> str:
-    """This machine's processor as a part of file names, as ``bench`` writes it: ``amd-epyc-9b14``."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []  # not Linux
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    name = names[0] if names else platform.processor() or platform.machine()
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unknown"
-
-
 def result_path(folder: Path, kind: str, subject: str) -> Path:
     """Where a result of today on this machine is written."""
-    return folder / f"{kind}-{subject}-{machine_slug()}-{datetime.now(UTC).date().isoformat()}.csv"
+    return folder / f"{kind}-{subject}-{slug(cpu_name())}-{datetime.now(UTC).date().isoformat()}.csv"
 
 
 def write_csv(path: Path, names: Iterable[str], rows: Iterable[dict]) -> Path:
@@ -79,7 +68,7 @@ def evaluation_rows(report: dict, command: str) -> list[dict]:
                     "style": style,
                     "value": shown,
                     "samples": samples if style == "all" else "",
-                    "machine": machine_slug(),
+                    "machine": slug(cpu_name()),
                     "command": command,
                 }
             )
@@ -93,7 +82,7 @@ def write_evaluation(report: dict, command: str, folder: Path) -> Path:
 
 def write_comparison(report: dict, command: str, folder: Path) -> Path:
     """``compare-FIRST-vs-SECOND-MACHINE-DATE.csv``."""
-    row = report | {"machine": machine_slug(), "command": command}
+    row = report | {"machine": slug(cpu_name()), "command": command}
     return write_csv(result_path(folder, "compare", f"{report['first']}-vs-{report['second']}"), row, [row])
 
 

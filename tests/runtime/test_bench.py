@@ -2,11 +2,12 @@
 
 import datetime
 import math
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from mvae import bench
+from mvae import bench, machine
 from mvae.engine.sticker import Sticker
 from mvae.errors import OptionError
 
@@ -75,3 +76,17 @@ def test_table(log):
     row = dict(zip(columns, rows[0].split(","), strict=True))
     assert (row["model"], row["bytes"], row["text_ms_p50"], row["date"], row["repeat"]) == ("a", "1000", "1.0", "2026-03-04", "1")
     assert row["command"] == "python -m mvae bench" and row["cpu"]
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "name"),
+    [
+        ("model name\t: AMD EPYC\nflags\t\t: fpu avx2 fma\nmodel name\t: other\nflags\t: avx512_vnni\n", "AMD EPYC (AVX2)"),
+        ("model name : Some CPU @ 2.20GHz\nflags : avx2 avx512f avx512_vnni\n", "Some CPU @ 2.20GHz (AVX512-VNNI)"),
+        ("model name : Old CPU\nflags : sse2\n", "Old CPU"),
+    ],
+)
+def test_a_machine_is_named_with_its_arithmetic(cpuinfo, name, monkeypatch):
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: cpuinfo)
+    assert machine.cpu_name() == name
+    assert machine.slug(name).replace("-", "").isalnum() and machine.slug(name) == machine.slug(name).lower().strip("-")
