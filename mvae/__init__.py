@@ -14,6 +14,8 @@ _LAZY = {
     "Options": "mvae.engine.options",
     "Sticker": "mvae.engine.sticker",
     "open_image": "mvae.engine.images",
+    "Memory": "mvae.engine.memory",
+    "read_memory": "mvae.engine.memory",
     **dict.fromkeys(
         (
             "MvaeError",

@@ -17,6 +17,7 @@ VERBS = {
     "data": "build a data set",
     "train": "train a recipe",
     "generate": "prompt → sticker (PNG)",
+    "remember": "pictures of your own for a model to redraw",
     "encode": "pictures → .mvae file",
     "decode": ".mvae file → pictures (PNG)",
     "bench": "latency, bytes and memory of models",

@@ -7,6 +7,7 @@ from pathlib import Path
 from mvae.cli.output import add_model_options, numbered, prepare_output, write_file
 from mvae.config import MAX_IMAGES_PER_CALL, STYLES
 from mvae.engine.images import png_bytes
+from mvae.engine.memory import read_memory
 from mvae.engine.model import load
 from mvae.engine.options import whole
 from mvae.errors import InputError
@@ -20,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--guidance", type=float, help="how strictly to follow the prompt, 1 is plain (default: the model's)")
     parser.add_argument("--temperature", type=float, help="0 takes the likeliest token (default: the model's)")
     parser.add_argument("--top-k", type=int, help="draw from the k likeliest tokens, 0 from all (default: the model's)")
+    parser.add_argument("--memory", type=Path, metavar="NPZ", help="pictures of your own (made by remember) to redraw from")
     parser.add_argument(
         "--out",
         type=Path,
@@ -36,8 +38,9 @@ def run(args: argparse.Namespace) -> dict:
         raise InputError(f"{args.out}: stickers are written as PNG; expected a name that ends in .png")
     count = whole("n", args.n, 1, MAX_IMAGES_PER_CALL)
     paths = [prepare_output(path) for path in numbered(args.out, count)]
+    own = None if args.memory is None else read_memory(args.memory)
     model = load(args.model, threads=args.threads, folder=args.zoo)
-    images = []
+    images, memory = [], model.memory_with(own)
     for index, path in enumerate(paths):
         sticker = model.generate(
             args.prompt,
@@ -47,6 +50,7 @@ def run(args: argparse.Namespace) -> dict:
             temperature=args.temperature,
             top_k=args.top_k,
             index=index,
+            own=own,
         )
         if sticker.prompt_was_cut and index == 0:
             print("mvae generate: the prompt is longer than the model reads; its end was left out", file=sys.stderr)
@@ -60,6 +64,7 @@ def run(args: argparse.Namespace) -> dict:
                 "tokens": list(sticker.tokens),
                 "timings": sticker.timings,
                 "prompt_was_cut": sticker.prompt_was_cut,
+                "recalled": [memory.label(number) for number in sticker.recalled],
             }
         )
     options = sticker.options

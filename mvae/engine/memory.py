@@ -8,6 +8,7 @@ import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,6 +20,22 @@ MEMORY = "memory.npz"
 """Its file in a run and in an entry of the zoo."""
 STYLE_BONUS = 0.15
 """Added to the cosine of stickers in the style asked for: it decides between two good captions, not between good and bad."""
+MEMORY_MAX_BYTES = 1 << 26
+"""A larger file is refused unread."""
+
+
+def read_memory(path: Path) -> "Memory":
+    """A memory file of somebody's own. Raises :class:`DataError` where it cannot be read or is none."""
+    try:
+        if path.stat().st_size > MEMORY_MAX_BYTES:
+            raise DataError(f"{path}: longer than {MEMORY_MAX_BYTES} bytes; expected a memory file")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        return Memory.from_bytes(content)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,10 @@ class Memory:
             tuple(styles), tokens.astype(np.uint16), latent_id,
         )
 
+    def label(self, sticker: int) -> str:
+        """The words that a sticker is found by."""
+        return self.labels[self.caption[sticker]]
+
     def recall(self, prompt: str, style: str | None, count: int, exclude: Collection[int] = ()) -> np.ndarray:
         """Stickers whose captions lie nearest to the prompt, best first, those in ``style`` before others; int64 [≤ count].
 
@@ -88,6 +109,16 @@ class Memory:
             [*(self.labels[c] for c in self.caption), *labels], [*(self.tags[c] for c in self.caption), *tags],
             [*self.styles, *styles], np.concatenate([self.tokens, tokens]), self.latent_id,
         )
+
+    def joined(self, other: "Memory") -> "Memory":
+        """This memory's stickers, which win where captions lie equally near, then the other's.
+
+        Raises :class:`DataError` where the two are of different latents.
+        """
+        if other.latent_id != self.latent_id:
+            raise DataError(f"memory of latent {other.latent_id!r}; expected latent {self.latent_id!r}")
+        labels, tags = [other.labels[c] for c in other.caption], [other.tags[c] for c in other.caption]
+        return self.with_stickers(labels, tags, other.styles, other.tokens)
 
     def to_bytes(self) -> bytes:
         """An npz file without pickled objects."""

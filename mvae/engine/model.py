@@ -18,12 +18,12 @@ from mvae.engine.memory import MEMORY, Memory
 from mvae.engine.onnx_file import parse
 from mvae.engine.options import IMAGE_INDEX_MAX, SEED_MAX, check_options, check_style, whole
 from mvae.engine.philox import uniforms
-from mvae.engine.prompt import TextEncoder
+from mvae.engine.prompt import TextEncoder, normalise_prompt
 from mvae.engine.sessions import open_session
 from mvae.engine.shape import Shape, read_shape
 from mvae.engine.sticker import Decoded, Sticker
 from mvae.engine.token_loop import Decoding, TokenModel
-from mvae.errors import IntegrityError, TokensError
+from mvae.errors import IntegrityError, OptionError, TokensError
 
 THREADS_MAX = 256
 
@@ -61,6 +61,8 @@ class Model:
         self._seq2seq = TokenModel(graphs["encoder_model"], graphs["decoder_model_merged"], shape, threads, entry.name)
         self.memory = None if entry.memory is None else Memory.from_bytes(entry.memory)
         """What the seq2seq may redraw, found by caption; None where it reads the text alone."""
+        self._joined: tuple[Memory, Memory] | None = None
+        """The last pictures of somebody's own, and what they make with the model's memory: joining indexes every caption."""
         self._check_memory(shape)
         if self._text.vocabulary > shape.text_vocabulary - shape.text_offset:
             raise IntegrityError(
@@ -82,14 +84,16 @@ class Model:
         temperature: float | None = None,
         top_k: int | None = None,
         index: int = 0,
+        own: Memory | None = None,
     ) -> Sticker:
         """Draw image ``index`` (0 … 2³²−1) of ``seed`` (0 … 2⁶³−1); the same arguments give the same tokens.
 
         ``prompt``: 1 … 200 characters; ``style``: one of :attr:`styles`, or None; ``guidance`` 0 … 20, 1 is none; ``temperature``
         0 … 5, 0 takes the likeliest token; ``top_k`` 0 (all) … codebook. None stands for the model's own :attr:`defaults`.
+        ``own``: pictures of yours (:meth:`remember`) that may be read and redrawn as those of the model's own memory are.
         Raises PromptError or OptionError.
         """
-        *_, sticker = self._draw(prompt, style, seed, guidance, temperature, top_k, index, self.latent.positions)
+        *_, sticker = self._draw(prompt, style, seed, guidance, temperature, top_k, index, own, self.latent.positions)
         return sticker
 
     def generate_many(self, prompt: str, n: int, **options) -> list[Sticker]:
@@ -106,12 +110,56 @@ class Model:
         temperature: float | None = None,
         top_k: int | None = None,
         index: int = 0,
+        own: Memory | None = None,
     ) -> Iterator[Sticker]:
         """As :meth:`generate`, but yields the picture after every row of the grid; the last one has ``share`` 1.
 
         What is not drawn yet is decoded from mask tokens. Arguments are checked when the first picture is asked for.
         """
-        return self._draw(prompt, style, seed, guidance, temperature, top_k, index, self.latent.row_tokens)
+        return self._draw(prompt, style, seed, guidance, temperature, top_k, index, own, self.latent.row_tokens)
+
+    def remember(
+        self, image: Image.Image, label: str, tags: Sequence[str] = (), style: str | None = None, own: Memory | None = None
+    ) -> Memory:
+        """``own``, or an empty memory, with one picture more under the words ``label`` and ``tags``; nothing is trained.
+
+        Raises OptionError where the model reads no memory or ``own`` is of another latent, PromptError for words that are no
+        prompt, ImageError as :meth:`encode`.
+        """
+        self._check_own(own)
+        words = [normalise_prompt(word) for word in (label, *tags)]
+        found = np.array([self.encode(image)])
+        about = [words[0]], [words[1:]], [check_style(style) or ""]
+        return Memory.build(*about, found, self.latent.latent_id) if own is None else own.with_stickers(*about, found)
+
+    def memory_with(self, own: Memory | None) -> Memory | None:
+        """What is read where ``own`` pictures are given: these, then the model's; :attr:`Sticker.recalled` counts in it.
+
+        Raises OptionError as :meth:`remember`.
+        """
+        if own is None:
+            return self.memory
+        self._check_own(own)
+        joined = self._joined
+        if joined is None or joined[0] is not own:
+            joined = self._joined = own, own.joined(self.memory)
+        return joined[1]
+
+    def _check_own(self, own: Memory | None) -> None:
+        if self.memory is None:
+            raise OptionError(f"{self.name} reads no memory; expected a model that does, to draw from pictures of your own")
+        if own is not None and (problem := self._foreign(own)):
+            raise OptionError(f"{self.name}: your pictures' memory {problem}")
+
+    def _foreign(self, memory: Memory) -> str | None:
+        """What makes a memory unfit for this model's latent."""
+        latent = self.latent
+        got, expected = (memory.tokens.shape[1], memory.latent_id), (latent.positions, latent.latent_id)
+        if got != expected:
+            return f"holds {got[0]} tokens a sticker of latent {got[1]!r}; expected {expected[0]} of {expected[1]!r}"
+        if memory.tokens.max() >= latent.codebook:
+            return f"has token {memory.tokens.max()}; expected below {latent.codebook}"
+        return None
 
     def decode(self, tokens: Sequence[int], latent_id: str | None = None) -> Image.Image:
         """Tokens → RGBA. ``tokens``: ``latent.positions`` ids, row-major, 0 … codebook; the last, the mask, means "not known".
@@ -151,17 +199,20 @@ class Model:
         mean, log_variance = self._encode(image, "mean", "log_variance")
         return mean[0], log_variance[0]
 
-    def _draw(self, prompt, style, seed, guidance, temperature, top_k, index, at_once: int) -> Iterator[Sticker]:
+    def _draw(self, prompt, style, seed, guidance, temperature, top_k, index, own, at_once: int) -> Iterator[Sticker]:
         """Yields after every ``at_once`` tokens; the lock is never held while the caller has the turn."""
         options = check_options(self.defaults, guidance, temperature, top_k, self.latent.codebook)
         seed, index = whole("seed", seed, 0, SEED_MAX), whole("image index", index, 0, IMAGE_INDEX_MAX)
-        style = check_style(style)
+        style, memory = check_style(style), self.memory_with(own)
         positions, mask = self.latent.positions, self.latent.mask_token
         with self._lock:
             begun = perf_counter()
             text = self._text(prompt, style)
             texts = [text.ids] if options.guidance == 1 else [text.ids, (self._text.end,)]
-            recalled, known = self._recall(text.prompt, style)
+            recalled, known = (), None
+            if memory is not None:
+                found = memory.recall(text.prompt, style, self._seq2seq.shape.memory)
+                recalled, known = tuple(found.tolist()), memory.tokens[found].astype(np.int64)
             reading = self._seq2seq.read(texts, known)
             timings = {"text": _milliseconds(begun), "tokens": 0.0}
         decoding: Decoding | None = None
@@ -181,25 +232,11 @@ class Model:
             times = {**timings, "decode": decode} if share == 1 else dict(timings)
             yield Sticker(image, tokens, self.latent.latent_id, times, share, seed, index, options, text.was_cut, recalled)
 
-    def _recall(self, prompt: str, style: str | None) -> tuple[tuple[int, ...], np.ndarray | None]:
-        """Numbers and tokens of the stickers that are read beside the prompt."""
-        if self.memory is None:
-            return (), None
-        found = self.memory.recall(prompt, style, self._seq2seq.shape.memory)
-        return tuple(found.tolist()), self.memory.tokens[found].astype(np.int64)
-
     def _check_memory(self, shape: Shape) -> None:
         if bool(shape.memory) != (self.memory is not None):
             raise IntegrityError(f"{self.name}: reads {shape.memory} stickers; expected {MEMORY} with it, and only then")
-        if self.memory is not None:
-            memory, latent = self.memory, self.latent
-            if memory.latent_id != latent.latent_id or memory.tokens.shape[1] != latent.positions:
-                raise IntegrityError(
-                    f"{self.name}: {MEMORY} holds {memory.tokens.shape[1]} tokens a sticker of latent {memory.latent_id!r}; "
-                    f"expected {latent.positions} of {latent.latent_id!r}"
-                )
-            if memory.tokens.max() >= latent.codebook:
-                raise IntegrityError(f"{self.name}: {MEMORY} has token {memory.tokens.max()}; expected below {latent.codebook}")
+        if self.memory is not None and (problem := self._foreign(self.memory)):
+            raise IntegrityError(f"{self.name}: {MEMORY} {problem}")
 
     def _picture(self, ids: np.ndarray) -> Image.Image:
         (pixels,) = self._vae["vae_decoder"].run(["image"], {"tokens": ids})

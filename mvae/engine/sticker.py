@@ -29,7 +29,7 @@ class Sticker:
     prompt_was_cut: bool = False
     """Whether the prompt was longer than the model reads."""
     recalled: tuple[int, ...] = ()
-    """Stickers of the model's memory that were read beside the prompt, nearest first."""
+    """Stickers of the memory (:meth:`Model.memory_with`) that were read beside the prompt, nearest first."""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,10 @@ class TokenModel:
         if recalled is not None:
             seen = recalled.reshape(-1)[:place]
             ids[0, : len(seen)], mask[0, : len(seen)] = seen, 1
+        return self.read_ids(ids, mask)
+
+    def read_ids(self, ids: np.ndarray, mask: np.ndarray) -> "Reading":
+        """Encode what is laid out already: int64 [B, S] each, mask 1 where there is something to read."""
         (states,) = self._encoder.run(["last_hidden_state"], {"input_ids": ids, "attention_mask": mask})
         caches = self._prompt.run(self._text_caches, {"encoder_hidden_states": states})
         return Reading(mask, dict(zip(self._text_caches, caches, strict=True)))

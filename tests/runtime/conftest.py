@@ -15,6 +15,12 @@ def tiny_zoo() -> Path:
 
 
 @pytest.fixture(scope="session")
+def memory_zoo() -> Path:
+    """One entry, ``tiny-memory``, whose seq2seq reads stickers beside the text; int8 alone."""
+    return TINY_ZOO.with_name("memory-zoo")
+
+
+@pytest.fixture(scope="session")
 def tiny():
     """``tiny-fp32``; models hold no state of a call, so tests share it."""
     return mvae.load("tiny-fp32", folder=TINY_ZOO)

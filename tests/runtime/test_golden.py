@@ -10,7 +10,8 @@ import mvae
 from zoo import fetch, manifest
 
 TINY_ZOO = Path(__file__).parents[1] / "data" / "tiny-zoo"
-FOLDERS = {**fetch.entries(TINY_ZOO), **fetch.entries(fetch.MODELS)}
+MEMORY_ZOO = TINY_ZOO.with_name("memory-zoo")
+FOLDERS = {**fetch.entries(TINY_ZOO), **fetch.entries(MEMORY_ZOO), **fetch.entries(fetch.MODELS)}
 NAMES = [(name, folder) for folder in FOLDERS.values() for name in mvae.available(folder)]
 LOGIT_ERROR = {"fp32": 1e-3, "fp16": 1e-3, "int8": 0.1}
 """Root mean square against the spread of the golden logits; int8 rounds differently on processors without 8-bit dot products."""
@@ -33,21 +34,25 @@ def model_and_golden(request):
 
 def test_prompts_become_the_same_text_ids(model_and_golden):
     model, golden = model_and_golden
+    shape = model._seq2seq.shape
+    place = shape.memory * shape.positions
     for prompt, ids, mask in zip(golden["prompts"], golden["text_ids"], golden["text_mask"], strict=True):
+        text = ids[place:][mask[place:] == 1] - shape.text_offset
         if prompt:
-            assert list(model._text(str(prompt), None).ids) == ids[mask == 1].tolist()
+            assert list(model._text(str(prompt), None).ids) == text.tolist()
+            recalled = model.memory.recall(str(prompt), None, shape.memory) if place else []
+            assert [token for number in recalled for token in model.memory.tokens[number]] == ids[:place].tolist()
         else:
-            assert [model._text.end] == ids[mask == 1].tolist()
+            assert [model._text.end] == text.tolist() and not mask[:place].any()
 
 
 def test_logits_and_likeliest_tokens(model_and_golden):
     """The golden tokens are fed back: one that differs by rounding would change all that follow."""
     model, golden = model_and_golden
-    texts = [tuple(ids[mask == 1].tolist()) for ids, mask in zip(golden["text_ids"], golden["text_mask"], strict=True)]
     expected = golden["first_logits"][:, : model.latent.codebook]
     error = LOGIT_ERROR[model.level] * expected.std()
-    decoding = model._seq2seq.begin(model._seq2seq.read(texts))
-    rows = list(range(len(texts)))
+    decoding = model._seq2seq.begin(model._seq2seq.read_ids(golden["text_ids"], golden["text_mask"]))
+    rows = list(range(len(expected)))
     for position in range(model.latent.positions):
         logits = decoding.logits()
         if position == 0:

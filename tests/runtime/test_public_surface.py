@@ -17,6 +17,8 @@ SURFACE = {
     "Options",
     "Sticker",
     "open_image",
+    "Memory",
+    "read_memory",
     "MvaeError",
     "InputError",
     "PromptError",

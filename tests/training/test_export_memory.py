@@ -18,12 +18,12 @@ from zoo import manifest
 @pytest.fixture(scope="module")
 def entry(tmp_path_factory):
     """Building it compares every level with PyTorch, memory included."""
-    return build_entry(tiny_source(memory=2), tmp_path_factory.mktemp("zoo") / "tiny").entry
+    return build_entry(tiny_source(memory=2), tmp_path_factory.mktemp("zoo") / "tiny-memory").entry
 
 
 @pytest.mark.parametrize("level", ["fp32", "fp16", "int8"])
 def test_what_is_recalled_changes_what_is_drawn(entry, level):
-    model = load(f"tiny-{level}", folder=entry)
+    model = load(f"tiny-memory-{level}", folder=entry)
     asked = {"prompt": "red apple", "style": "noto", "seed": 1, "temperature": 3.0}
     sticker = model.generate(**asked)
     assert sticker.recalled == (0, 1) and LABELS[0] == "red apple"
@@ -70,4 +70,4 @@ def test_a_memory_that_does_not_belong_is_refused(entry, tmp_path, change):
         (copy / MEMORY).write_bytes(Memory.build(LABELS, [[]] * 4, [""] * 4, tokens, latent).to_bytes())
     manifest.refresh(copy)
     with pytest.raises(IntegrityError):
-        load("tiny-fp32", folder=copy)
+        load("tiny-memory-fp32", folder=copy)

@@ -1,6 +1,6 @@
 """Random weights for export tests, and the entry that the runtime tests load.
 
-    python -m tests.training.tiny_source     writes tests/data/tiny-zoo/tiny again
+    python -m tests.training.tiny_source     writes tests/data/tiny-zoo/tiny and tests/data/memory-zoo/tiny-memory again
 """
 
 import json
@@ -19,6 +19,7 @@ from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import build_seq2seq
 
 ENTRY = Path(__file__).resolve().parents[1] / "data" / "tiny-zoo" / "tiny"
+MEMORY_ENTRY = ENTRY.parents[1] / "memory-zoo" / "tiny-memory"
 VAE = VaeConfig(image_size=64, patch=4, levels=4, latent_id="test", encoder_widths=(8, 12), encoder_blocks=(1, 1),
                 decoder_widths=(12, 8), decoder_blocks=(1, 1))
 SEQ2SEQ = Seq2SeqConfig(vocabulary=260, codebook=256, d_model=32, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=64)
@@ -49,7 +50,8 @@ def tiny_source(seed: int = 0, memory: int = 0) -> Source:
             vae.decoder(vae.latents_from_tokens(torch.randint(0, VAE.latent.codebook, (8, 64))))
             vae.encoder(torch.rand(8, 4, VAE.image_size, VAE.image_size))
     training = {"recipe": {"name": "tiny"}, "note": "random weights, for tests"}
-    return Source("tiny", round_to_half(vae), round_to_half(seq2seq), tiny_tokenizer(), training, "Apache-2.0",
+    name = "tiny-memory" if memory else "tiny"
+    return Source(name, round_to_half(vae), round_to_half(seq2seq), tiny_tokenizer(), training, "Apache-2.0",
                   ("nothing: the weights are random",), memory=tiny_memory().to_bytes() if memory else None)
 
 
@@ -70,8 +72,12 @@ def main() -> None:
     from export.entry import build_entry
 
     torch.set_num_threads(1)
-    report = build_entry(tiny_source(), ENTRY, say=lambda line: print(line, file=sys.stderr))
-    print(json.dumps(report.to_dict()))
+    say = {"say": lambda line: print(line, file=sys.stderr)}
+    made = [
+        build_entry(tiny_source(), ENTRY, **say),
+        build_entry(tiny_source(memory=2), MEMORY_ENTRY, levels=("int8",), **say),
+    ]
+    print(json.dumps([report.to_dict() for report in made]))
 
 
 if __name__ == "__main__":
