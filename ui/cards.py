@@ -31,6 +31,8 @@ class Card:
     timings: dict[str, float] = field(default_factory=dict)
     """Milliseconds by stage; empty until the sticker is done."""
     notes: list[str] = field(default_factory=list)
+    recalled: list[tuple[str, str]] = field(default_factory=list)
+    """Words and address of the stickers that were read beside the prompt."""
     file_name: str = "sticker.png"
     state: str = "ready"
     """What it is doing before the first tokens appear."""
@@ -77,8 +79,16 @@ def _render(card: Card) -> str:
         f'<div class="stage">{_stage(card)}</div>'
         f'<div class="facts"><div class="top"><span class="name">{title}</span>'
         f'<span class="size" data-tip="All ONNX files that this model loads">{megabytes(card.bytes)}</span></div>'
-        f"{speed}{notes}</div></article>"
+        f"{speed}{_recalled(card)}{notes}</div></article>"
     )
+
+
+def _recalled(card: Card) -> str:
+    if not card.recalled:
+        return ""
+    read = "".join(f'<img src="{address}" alt="" data-tip="{escape(words)}">' for words, address in card.recalled)
+    words = escape(", ".join(dict.fromkeys(words for words, _ in card.recalled)))
+    return f'<div class="recalled" data-tip="What the model read beside your prompt">{read}<span>looked at: {words}</span></div>'
 
 
 def _stage(card: Card) -> str:

@@ -18,6 +18,7 @@ from ui.latent_map import LatentMap
 from ui.library import Library
 from ui.messages import explain, notice
 from ui.names import EXAMPLES, LEVEL_HINTS, STYLE_NAMES, megabytes, model_title, style_choices
+from ui.own_pictures import OwnPictures
 from ui.theme import html
 from ui.token_grid import render_grids
 
@@ -39,7 +40,7 @@ class GenerateTab:
 
     # Events
 
-    def draw_columns(self, prompt, style, names, same_tokens, seed, new_seed, guidance, temperature) -> Iterator[tuple]:
+    def draw_columns(self, prompt, style, names, same_tokens, seed, new_seed, guidance, temperature, own) -> Iterator[tuple]:
         """Draw one column after the other; yields (results, notice, seed, speed, grids, map) with every row of tokens."""
         seed = secrets.randbelow(2**31) if new_seed else seed
         later = (gr.skip(), gr.skip(), gr.skip())
@@ -58,11 +59,13 @@ class GenerateTab:
                     decoded = model.decode_timed(tokens)
                     card.image, card.timings = decoded.image, dict(decoded.timings)
                 else:
-                    for sticker in model.stream(prompt, **options):
+                    mine = own.memory if own and model.memory else None
+                    for sticker in model.stream(prompt, own=mine, **options):
                         card.image, card.share = sticker.image, sticker.share
                         if sticker.share < 1:
                             yield render_cards(cards), notice(), seed, *later
                     card.timings, tokens = dict(sticker.timings), sticker.tokens
+                    card.recalled = self._recalled(model, sticker, mine)
                     if sticker.prompt_was_cut:
                         card.notes.append(f"Read only the first {TEXT_MAX_TOKENS} pieces of the prompt.")
                 if not drawn:
@@ -95,6 +98,11 @@ class GenerateTab:
             yield gr.skip(), notice(explain(error, prompt or ""))
 
     # Helpers
+
+    def _recalled(self, model, sticker, own) -> list[tuple[str, str]]:
+        """Words and picture of what was read beside the prompt."""
+        memory = model.memory_with(own)
+        return [(memory.label(number), data_url(model.decode(memory.tokens[number]))) for number in sticker.recalled]
 
     def _cards(self, names, prompt, seed) -> list[Card]:
         """Waiting columns, smallest model first. Raises PromptError, OptionError or UnknownModelError."""
@@ -161,6 +169,7 @@ class GenerateTab:
         with gr.Row(elem_id="work"):
             with gr.Column(elem_id="choices"):
                 style, names, same_tokens, new_seed, seed, guidance, temperature = self._choices()
+                own = OwnPictures(self.library)
             with gr.Column(elem_id="results"):
                 waiting = [Card(name, self.library.bytes(name)) for name in self.library.default_names]
                 results = html(render_cards(waiting), elem_id="cards")
@@ -170,7 +179,7 @@ class GenerateTab:
             with gr.Column(elem_id="map-panel", visible=self.map is not None):
                 place = self._map_panel()
 
-        inputs = [prompt, style, names, same_tokens, seed, new_seed, guidance, temperature]
+        inputs = [prompt, style, names, same_tokens, seed, new_seed, guidance, temperature, own.state]
         outputs = [results, message, seed, speed, grids, place]
         engine = {"concurrency_limit": 1, "concurrency_id": ENGINE, "trigger_mode": "once"}
         private = {"api_visibility": "private", "show_progress": "hidden"}
@@ -178,6 +187,7 @@ class GenerateTab:
         for chip, example in zip(chips, EXAMPLES, strict=True):
             chosen = chip.click(None, None, prompt, js=f"() => {json.dumps(example)}", queue=False, **private)
             chosen.then(self.draw_columns, inputs, outputs, **engine, **private)
+        own.connect(message, **engine, **private)
         measure.click(
             self.measure_columns, [prompt, style, names, repeats, guidance, temperature], [speed, message], **engine, **private
         )

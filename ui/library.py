@@ -2,11 +2,13 @@
 
 import json
 import threading
+from functools import cached_property
 from pathlib import Path
 
 import mvae
 from mvae.config import DEFAULT_MODEL, VaeConfig
 from mvae.engine.entry import read_vae_config, split_name
+from mvae.engine.memory import MEMORY
 from mvae.errors import MvaeError, UnknownModelError
 from zoo import fetch, manifest
 
@@ -40,6 +42,11 @@ class Library:
         first = DEFAULT_MODEL if DEFAULT_MODEL in self._sizes else self.names[0]
         reference = split_name(first)[0] + "-fp32"
         return [first, reference] if reference in self._sizes and reference != first else [first]
+
+    @cached_property
+    def memory_names(self) -> list[str]:
+        """Models that read a memory of stickers beside the prompt, smallest first."""
+        return [name for name in self.names if MEMORY in manifest.read(self._entry(name)).files]
 
     def bytes(self, name: str) -> int:
         """Bytes of the ONNX files that the model loads. Raises :class:`UnknownModelError`."""
