@@ -25,6 +25,7 @@ from export.source import Source, half_state
 from mvae.config import LEVELS
 from mvae.engine.memory import MEMORY
 from mvae.errors import DataError, ExportError
+from mvae.training.checkpoint import unique_state
 from zoo import manifest
 from zoo.card import write_card
 
@@ -119,6 +120,8 @@ def write_weights(source: Source, entry: Path) -> None:
     """``model.safetensors`` and ``vae.safetensors`` (float16), configurations and the tokenizer."""
     half = copy.deepcopy(source.seq2seq).half()
     half.save_pretrained(entry)
+    if getattr(half.config, "learned_positions", False):  # transformers takes Marian's positions for constants
+        save_file(unique_state(half), entry / "model.safetensors", {"format": "pt"})
     save_file(half_state(source.vae), entry / "vae.safetensors")
     _write_json(entry / "vae_config.json", source.vae.config.to_dict())
     (entry / "tokenizer.json").write_bytes(source.tokenizer)

@@ -131,6 +131,8 @@ class Seq2SeqConfig(_Record):
     heads: int = 4
     feed_forward: int = 768
     dropout: float = 0.0
+    learned_positions: bool = False
+    """Position embeddings begin as sinusoids and are trained; Marian's own stand still."""
     memory: int = 0
     """Stickers whose tokens the encoder reads before the text; 0: it reads text alone. With a memory both sides share one table,
     so that a token read is known as a token to write: image tokens, marks, then text pieces."""

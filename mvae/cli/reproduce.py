@@ -1,4 +1,4 @@
-"""``python -m mvae reproduce latent``, ``reproduce decoder``, ``reproduce memory``, ``reproduce sheets``"""
+"""``python -m mvae reproduce STUDY``: latent, decoder, seq2seq, memory; and sheets."""
 
 import argparse
 from pathlib import Path
@@ -13,14 +13,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     latent.add_argument("--batch", type=int, default=16, help="pictures a step (default: %(default)s)")
     latent.add_argument("--plot", type=Path, default=Path("docs/latent.png"), help="default: %(default)s")
     _arms(latent, Path("runs/latent"), "arms side by side, one thread each")
+    entry = Path("zoo/models/small")
     decoder = _study(studies, "decoder", "what fine-tuning a finished VAE's decoder buys, by loss")
     decoder.add_argument("--run", type=Path, default=Path("runs/base"), help="run with the VAE (default: %(default)s)")
     decoder.add_argument("--recipe", default="base", help="how it was trained (default: %(default)s)")
     decoder.add_argument("--steps", type=int, default=300, help="of every arm (default: %(default)s)")
     decoder.add_argument("--batch", type=int, default=16, help="pictures a step (default: %(default)s)")
     _arms(decoder, Path("runs/decoder"), "arms side by side, one thread each")
+    seq2seq = _study(studies, "seq2seq", "what each decision about the seq2seq is worth")
+    seq2seq.add_argument("--run", type=Path, default=entry, help="run or entry with a VAE (default: %(default)s)")
+    seq2seq.add_argument("--recipe", default="small", help="what the arms differ from (default: %(default)s)")
+    seq2seq.add_argument("--steps", type=int, default=400, help="of every arm (default: %(default)s)")
+    seq2seq.add_argument("--batch", type=int, default=48, help="captions a step (default: %(default)s)")
+    seq2seq.add_argument("--samples", type=int, default=300, help="stickers that are drawn and judged (default: %(default)s)")
+    _arms(seq2seq, Path("runs/seq2seq"), "arms side by side, one thread each")
     memory = _study(studies, "memory", "a seq2seq that reads stickers beside the text, and one that does not")
-    entry = Path("zoo/models/small")
     memory.add_argument("--run", type=Path, default=entry, help="run or entry with a VAE (default: %(default)s)")
     memory.add_argument("--minutes", type=float, default=40.0, help="of training, every arm (default: %(default)s)")
     memory.add_argument("--samples", type=int, default=600, help="stickers of every set, at most (default: %(default)s)")
@@ -50,7 +57,7 @@ def _arms(parser: argparse.ArgumentParser, out: Path, workers: str) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     """Returns the table's rows, or the sheets' paths."""
-    return {"latent": _latent, "decoder": _decoder, "memory": _memory, "sheets": _sheets}[args.study](args)
+    return {"latent": _latent, "decoder": _decoder, "seq2seq": _seq2seq, "memory": _memory, "sheets": _sheets}[args.study](args)
 
 
 def _latent(args: argparse.Namespace) -> dict:
@@ -78,6 +85,20 @@ def _decoder(args: argparse.Namespace) -> dict:
         for row in rows:
             share = f"{row['of_real_ceiling']:.3f} of the real ceiling"
             print(f"{row['arm']:16} {share}  {row['psnr']:.2f} dB  perceptual {row['perceptual']:.4f}")
+    return {"rows": rows}
+
+
+def _seq2seq(args: argparse.Namespace) -> dict:
+    from mvae.reproduce.seq2seq import run_all
+
+    rows = run_all(
+        args.run, args.data, args.out, recipe=args.recipe, steps=args.steps, batch=args.batch, samples=args.samples,
+        workers=args.workers, only=args.only, results=args.results,
+    )
+    if not args.json:
+        for row in rows:
+            nats = f"trained {row['nats_trained']:.3f}  never seen {row['nats_unseen']:.3f}"
+            print(f"{row['arm']:18} {nats}  object {row['object']:.3f}")
     return {"rows": rows}
 
 

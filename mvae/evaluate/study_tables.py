@@ -49,6 +49,24 @@ def decoder_table(rows: Rows) -> list[str]:
     return ["### What fine-tuning the decoder buys", "", about, "", *table(head, body)]
 
 
+def seq2seq_table(rows: Rows) -> list[str]:
+    """``reproduce seq2seq``: one decision an arm."""
+    about = (
+        f"Seq2seqs on the tokens of one VAE, {rows[0]['steps']} steps of {rows[0]['batch']} captions each: far less than for a "
+        "model. Nats a token of exact stickers, and the share of freely drawn trained ones in which the judge names the object."
+    )
+    head = ["arm", "what differs", "trained, nats", "never seen, nats", "object", "top 5", "parameters", "seconds a step"]
+    body = [
+        [
+            f"`{row['arm']}`", row["about"], f"{float(row['nats_trained']):.2f}", f"{float(row['nats_unseen']):.2f}",
+            _share(row["object"]), _share(row["object_5"]), f"{int(row['parameters']) / 1e6:.1f} M",
+            f"{float(row['seconds_per_step']):.2f}",
+        ]
+        for row in rows
+    ]
+    return ["### What each decision about the seq2seq is worth", "", about, "", *table(head, body)]
+
+
 def memory_table(rows: Rows) -> list[str]:
     """``reproduce memory``: the arms on every set of stickers asked for."""
     about = (
@@ -70,5 +88,5 @@ def _share(value: str) -> str:
     return f"{float(value):.3f}" if value else "–"
 
 
-STUDIES = {"latent": latent_table, "decoder": decoder_table, "memory": memory_table}
+STUDIES = {"latent": latent_table, "decoder": decoder_table, "seq2seq": seq2seq_table, "memory": memory_table}
 """By the first word of a result file's name."""

@@ -1,7 +1,10 @@
 """Text → image tokens: a stock Marian encoder-decoder of ``transformers``, trained from scratch; separate vocabularies, or one
 for both where the encoder reads a memory of image tokens too."""
 
+import torch
+from torch import Tensor, nn
 from transformers import MarianConfig, MarianMTModel
+from transformers.models.marian.modeling_marian import MarianSinusoidalPositionalEmbedding
 
 from mvae.config import Seq2SeqConfig
 
@@ -14,6 +17,8 @@ def marian_config(config: Seq2SeqConfig) -> MarianConfig:
     ``memory`` and ``text_offset``, which transformers only stores, tell the engine what the encoder reads before the text.
     """
     reading = {"memory": config.memory, "text_offset": config.text_offset} if config.memory else {}
+    if config.learned_positions:
+        reading["learned_positions"] = True
     return MarianConfig(
         **reading,
         vocab_size=config.rows,
@@ -45,6 +50,25 @@ def marian_config(config: Seq2SeqConfig) -> MarianConfig:
 def build_seq2seq(config: Seq2SeqConfig) -> MarianMTModel:
     """A freshly initialised model; the embedding tables have ``config.rows`` rows, the head shares the decoder's."""
     model = MarianMTModel(marian_config(config))
+    if config.learned_positions:
+        for half in (model.get_encoder(), model.get_decoder()):
+            half.embed_positions = LearnedPositions(half.embed_positions.weight)
     model.generation_config.max_length = config.positions + 1
     model.generation_config.suppress_tokens = list(range(config.codebook, config.rows))
     return model
+
+
+class LearnedPositions(MarianSinusoidalPositionalEmbedding):
+    """Position embeddings that are trained. Stored under Marian's own name, so that a stock model computes with them."""
+
+    def __init__(self, sinusoids: Tensor):
+        super().__init__(*sinusoids.shape)
+        self.weight = nn.Parameter(sinusoids.detach().clone())
+
+    def forward(
+        self, input_ids_shape: torch.Size, past_key_values_length: int = 0, position_ids: Tensor | None = None
+    ) -> Tensor:
+        """As Marian's, with gradients."""
+        if position_ids is None:
+            position_ids = past_key_values_length + torch.arange(input_ids_shape[1], device=self.weight.device)
+        return nn.Embedding.forward(self, position_ids)

@@ -4,7 +4,6 @@ Every arm starts from the same weights and trains for the same steps on exact to
 row "as it was" is the VAE before. A killed study goes on where it was.
 """
 
-import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,8 @@ import torch
 
 from mvae.data.dataset import load_pictures
 from mvae.evaluate.results import result_path, write_csv
-from mvae.reproduce.vae_arms import Arm, choose, reconstruction, result_of, run_side_by_side
+from mvae.reproduce.arms import Arm, choose, digest, result_of, run_side_by_side
+from mvae.reproduce.vae_measures import reconstruction
 from mvae.training.frozen_latent import stored_vae
 from mvae.training.loop import train_stage
 from mvae.training.recipe import Schedule, VaeStage, load_recipe
@@ -41,11 +41,6 @@ def arms(stage: VaeStage, start: str, steps: int, batch: int) -> list[Arm]:
         Arm("matching", "distance of a patch discriminator's activations", replace(plain, matching=0.05), start),
         Arm("adversarial", "that, and the discriminator's opinion", replace(plain, matching=0.05, adversarial=0.01), start),
     ]
-
-
-def digest(run: Path) -> str:
-    """SHA-256 of the run's VAE."""
-    return hashlib.sha256((run / "vae.safetensors").read_bytes()).hexdigest()
 
 
 def run_arm(arm: Arm, run: Path, data: Path, out: Path) -> dict:

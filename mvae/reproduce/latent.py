@@ -20,9 +20,10 @@ from mvae.engine.model import load
 from mvae.evaluate.results import result_path, write_csv
 from mvae.evaluate.through_tokens import tokens_of
 from mvae.models.mvae import MVAE, capacity_nats
+from mvae.reproduce.arms import Arm, choose, result_of, run_side_by_side
 from mvae.reproduce.latent_arms import arms
 from mvae.reproduce.latent_plot import draw
-from mvae.reproduce.vae_arms import Arm, choose, reconstruction, result_of, run_side_by_side
+from mvae.reproduce.vae_measures import reconstruction
 from mvae.training.loop import train_stage
 from mvae.training.vae_stage import VaeTraining
 

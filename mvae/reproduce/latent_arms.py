@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from mvae.config import VaeConfig
-from mvae.reproduce.vae_arms import Arm
+from mvae.reproduce.arms import Arm
 from mvae.training.recipe import Schedule, VaeStage
 
 REFERENCE = "8x8"

@@ -20,6 +20,10 @@ WIDTH = 768
 """Feed-forward width of the arms with a memory; the plain one gets as many weights more as the memory takes bytes."""
 
 
+VAE_FILES = ("vae_config.json", "vae.safetensors", "tokenizer.json")
+"""What a seq2seq's run takes over from the run of its VAE."""
+
+
 @dataclass(frozen=True)
 class Arm:
     """One seq2seq of the study."""
@@ -74,7 +78,7 @@ def recipe_of(arm: Arm, vae: VaeConfig, steps: int) -> Recipe:
 
 def vae_of(run: Path) -> VaeConfig:
     """The configuration of a run's or an entry's VAE. Raises :class:`DataError` where it or what belongs to it is missing."""
-    missing = [name for name in ("vae_config.json", "vae.safetensors", "tokenizer.json") if not (run / name).is_file()]
+    missing = [name for name in VAE_FILES if not (run / name).is_file()]
     if missing:
         raise DataError(f"{run}: lacks {missing}; expected a run folder or a zoo entry with a trained VAE")
     return VaeConfig.from_dict(json.loads((run / "vae_config.json").read_text()))
@@ -88,7 +92,7 @@ def train_arm(arm: Arm, run: Path, data: Path, out: Path, minutes: float, worker
     folder, probe = out / arm.name, out / arm.name / "probe"
     for target in (folder, probe):
         (target / "seq2seq").mkdir(parents=True, exist_ok=True)
-        for name in ("vae_config.json", "vae.safetensors", "tokenizer.json"):
+        for name in VAE_FILES:
             if not (target / name).is_file():
                 shutil.copyfile(run / name, target / name)
     plan = folder / "plan.json"

@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 from optimum.onnxruntime import ORTModelForSeq2SeqLM
+from transformers import MarianMTModel
 
 from export import parity
 from export.__main__ import main
@@ -196,6 +197,18 @@ def test_exporting_an_entry_again_gives_the_same_bytes(entry, tmp_path):
     before = (again / "manifest.json").stat().st_mtime_ns
     assert main(["--zoo", str(tmp_path)]) == 0
     assert (again / "manifest.json").stat().st_mtime_ns == before, "a complete entry is left alone"
+
+
+def test_learned_positions_are_stored_and_exported(tmp_path):
+    source = tiny_source(learned_positions=True)
+    with torch.no_grad():
+        for half in (source.seq2seq.get_encoder(), source.seq2seq.get_decoder()):
+            half.embed_positions.weight.add_(torch.randn_like(half.embed_positions.weight)).copy_(half.embed_positions.weight.half())
+    entry = build_entry(source, tmp_path / "zoo" / "tiny", levels=("fp32",)).entry  # which compares fp32 with PyTorch
+    again = load_entry(entry).seq2seq
+    assert torch.equal(again.get_decoder().embed_positions.weight, source.seq2seq.get_decoder().embed_positions.weight)
+    stock = MarianMTModel.from_pretrained(entry)
+    assert torch.equal(stock.get_encoder().embed_positions.weight.float(), source.seq2seq.get_encoder().embed_positions.weight)
 
 
 def test_a_failing_export_changes_nothing(entry, tmp_path, monkeypatch):

@@ -11,11 +11,11 @@ from mvae.config import VaeConfig
 from mvae.errors import DataError, OptionError, TrainingError
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import build_seq2seq
-from mvae.reproduce import decoder, latent, memory
+from mvae.reproduce import decoder, latent, memory, seq2seq
+from mvae.reproduce.arms import Arm, result_of, run_side_by_side
 from mvae.reproduce.latent_arms import REFERENCE, arms
 from mvae.reproduce.memory_arms import equal_bytes, recipe_of, stored_weights, vae_of
 from mvae.reproduce.memory_draws import Asked, score
-from mvae.reproduce.vae_arms import Arm, result_of, run_side_by_side
 from mvae.training.recipe import load_recipe
 
 NOWHERE = Path("nowhere")
@@ -91,6 +91,18 @@ def test_decoders_are_tuned_with_the_encoder_standing_still():
     for arm in found:
         assert arm.stage.freeze_encoder_from == arm.stage.perceptual_from == arm.stage.adversarial_from == 0
         assert arm.stage.config == load_recipe("base").vae.config
+
+
+def test_decisions_about_the_seq2seq_differ_from_the_recipe_in_one_thing():
+    run = Path("zoo/models/small")
+    found = {arm.name: arm for arm in seq2seq.arms(seq2seq.stage_of("small", run), "", 10, 4)}
+    reference = asdict(found.pop(seq2seq.REFERENCE).stage)
+    for arm in found.values():
+        stage = asdict(arm.stage)
+        changed = {name for name in stage if stage[name] != reference[name]}
+        assert len(changed) == 1, (arm.name, changed)
+        build_seq2seq(arm.stage.config)
+    assert seq2seq.recipe_of(found["deeper"], run, "small").vae.config == vae_of(run)
 
 
 def test_arms_that_failed_say_so_and_end_the_others(tmp_path):

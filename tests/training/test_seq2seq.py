@@ -1,5 +1,7 @@
 """Seq2seq: cache equals no cache, captions stay true, no prompt fails."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -32,9 +34,23 @@ def test_vocabularies_are_separate_and_the_head_is_the_decoders_table():
     assert model.lm_head.weight.data_ptr() == model.model.decoder.embed_tokens.weight.data_ptr()
 
 
-def test_cached_sampling_follows_the_uncached_distribution():
+def test_learned_positions_begin_as_sinusoids_and_move():
+    still, moving = (build_seq2seq(replace(CONFIG, learned_positions=learned)) for learned in (False, True))
+    moving.load_state_dict(still.state_dict())
+    ids, tokens = torch.tensor([[5, 6, TEXT_END]]), torch.randint(0, 4096, (1, 64))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "decoder_input_ids": tokens}
+    expected = still.eval()(**inputs).logits
+    got = moving.eval()(**inputs).logits
+    assert torch.equal(got, expected)
+    got.square().mean().backward()
+    for half in (moving.get_encoder(), moving.get_decoder()):
+        assert half.embed_positions.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_cached_sampling_follows_the_uncached_distribution(learned):
     torch.manual_seed(0)
-    model = build_seq2seq(CONFIG).eval()
+    model = build_seq2seq(replace(CONFIG, learned_positions=learned)).eval()
     ids, mask = torch.tensor([[5, 6, TEXT_END], [7, TEXT_END, 0]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
     tokens = sample_tokens(model, CONFIG, ids, mask, torch.tensor([[TEXT_END]]), guidance=1.0, temperature=1e-4, seed=0)
     assert tokens.shape == (2, 64) and tokens.max() < CONFIG.codebook

@@ -34,10 +34,10 @@ def tiny_memory() -> Memory:
     return Memory.build(LABELS, [[]] * len(LABELS), ["noto", "twemoji", "noto", "noto"], tokens, VAE.latent_id)
 
 
-def tiny_source(seed: int = 0, memory: int = 0) -> Source:
+def tiny_source(seed: int = 0, memory: int = 0, learned_positions: bool = False) -> Source:
     """Tiny models whose every layer differs and matters: fresh ones hide mistakes, being half zeros and half alike."""
     torch.manual_seed(seed)
-    vae, seq2seq = MVAE(VAE), build_seq2seq(replace(SEQ2SEQ, memory=memory))
+    vae, seq2seq = MVAE(VAE), build_seq2seq(replace(SEQ2SEQ, memory=memory, learned_positions=learned_positions))
     with torch.no_grad():
         for parameter in [*vae.parameters(), *seq2seq.parameters()]:
             if parameter.requires_grad and parameter.ndim == 1:

@@ -1,5 +1,6 @@
-"""What the studies of the VAE share: arms trained side by side by a process each, stored results, and one way to measure."""
+"""What the studies that train networks share: arms side by side, a process each, and results that are stored."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -8,35 +9,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from mvae.data.dataset import Pictures
 from mvae.errors import OptionError, TrainingError
-from mvae.evaluate.ceilings import measure
-from mvae.evaluate.drawings import list_drawings
-from mvae.evaluate.judge import Judge
-from mvae.evaluate.through_tokens import sample_drawings, torch_roundtrip
 from mvae.files import write_atomic
-from mvae.models.mvae import MVAE
-from mvae.models.perceptual import PerceptualDistance
-from mvae.training.recipe import VaeStage
-
-SEEN_DRAWINGS = 1000
-"""Drawings of trained concepts that are judged beside all of the never-seen ones."""
+from mvae.training.recipe import Seq2SeqStage, VaeStage
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One VAE of a study."""
+    """One network of a study."""
 
     name: str
     about: str
     """What differs from the reference, in words."""
-    stage: VaeStage
+    stage: VaeStage | Seq2SeqStage
     start: str = ""
     """Checksum of the weights that it begins with, if it does not begin with fresh ones: a result belongs to them."""
+
+
+def digest(run: Path) -> str:
+    """SHA-256 of the VAE in a run or an entry of the zoo."""
+    return hashlib.sha256((run / "vae.safetensors").read_bytes()).hexdigest()
 
 
 def choose(arms: Sequence[Arm], only: list[str] | None, workers: int) -> list[Arm]:
@@ -93,29 +87,3 @@ def result_of(arm: Arm, out: Path, make: Callable[[], dict]) -> dict:
 def _settings(arm: Arm) -> dict:
     """As they come back from a JSON file."""
     return json.loads(json.dumps(asdict(arm)))
-
-
-def reconstruction(vae: MVAE, data: Path, unseen: Pictures) -> dict[str, float]:
-    """The judge's scores, PSNR (dB), SSIM and perceptual distance of never-seen drawings through the tokens, and the scores of
-    trained ones."""
-    judge, listed, size = Judge(), list_drawings(data, "train"), vae.config.image_size
-    drawings = {name: sample_drawings(listed, name, count) for name, count in (("unseen", len(listed)), ("train", SEEN_DRAWINGS))}
-    never, seen = (measure(judge, drawings[name], torch_roundtrip(vae), size, name) for name in drawings)
-    return {
-        **{name: never[name] for name in ("token_ceiling", "token_ceiling_5", "real_ceiling", "psnr", "ssim", "psnr_64")},
-        "of_real_ceiling": never["token_ceiling"] / never["real_ceiling"],
-        "token_ceiling_seen": seen["token_ceiling"],
-        "real_ceiling_seen": seen["real_ceiling"],
-        "psnr_seen": seen["psnr"],
-        "perceptual": perceptual_distance(vae, unseen),
-    }
-
-
-@torch.no_grad()
-def perceptual_distance(vae: MVAE, pictures: Pictures) -> float:
-    """Mean distance in Lite1's features between pictures and what comes back through the tokens."""
-    distance, found = PerceptualDistance(variant=1), []
-    for start in range(0, len(pictures), 32):
-        image: Tensor = pictures.batch(range(start, min(start + 32, len(pictures))))
-        found.append(distance(image, vae.decode_tokens(vae.encode_tokens(image))))
-    return torch.cat(found).mean().item()
