@@ -9,7 +9,7 @@ PROVIDERS = ["CPUExecutionProvider"]
 
 EXACT_INT8 = ("session.x64quantprecision", "1")
 """Processors without 8-bit dot products (AVX2, AVX-512 without VNNI) add pairs of products in 16 bits, and full-range weights
-overflow them: pictures came out 15 levels of 255 off. With this the runtime turns the weights unsigned there, which is exact
+overflow them (docs/LOG.md, "Export"). With this the runtime turns the weights unsigned there, which is exact
 and costs half of the time won; elsewhere it changes nothing."""
 
 
