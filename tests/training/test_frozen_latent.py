@@ -1,6 +1,8 @@
 """A frozen latent: written once, taken over exactly, never trained on."""
 
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +49,18 @@ def test_another_configuration_is_refused(latent, change):
 def test_what_is_no_latent_is_refused(tmp_path):
     with pytest.raises(DataError, match="not a frozen latent"):
         adopt_encoder(MVAE(TINY.config), tmp_path)
+
+
+def test_the_committed_latent_is_what_it_was():
+    """Tokens outlive versions: whoever changes this file breaks every stored sticker."""
+    folder = Path("zoo/latents/1")
+    assert hashlib.sha256((folder / "encoder.safetensors").read_bytes()).hexdigest().startswith("fdac87d1573d0e7c3af07f22")
+    vae = MVAE(load_recipe("base").vae.config).eval()
+    adopt_encoder(vae, folder)
+    image = torch.zeros(1, 4, 128, 128)
+    image[:, :, 32:96, 32:96] = torch.tensor([0.8, 0.1, 0.1, 1.0])[:, None, None]
+    tokens = vae.encode_tokens(image)[0]
+    assert tokens.shape == (144,) and len(set(tokens.tolist())) > 20
 
 
 def test_training_in_it_changes_the_decoder_alone(latent, tmp_path):
