@@ -38,7 +38,7 @@ RECIPE = Recipe(
     ),
     seq2seq=Seq2SeqStage(
         config=Seq2SeqConfig(
-            positions=144, d_model=256, encoder_layers=3, decoder_layers=6, heads=4, feed_forward=1024
+            positions=144, d_model=256, encoder_layers=2, decoder_layers=4, heads=4, feed_forward=928
         ),
         schedule=Schedule(
             steps=10000, batch=96, learning_rate=3e-3, warmup=300, optimiser="muon", sheet_minutes=20
