@@ -18,7 +18,7 @@ from export.calibration import calibration_pictures, decoder_inputs, read_ranges
 from export.golden import compare_golden, golden_answers, golden_inputs, read_golden, write_golden
 from export.half import store_half
 from export.parity import Parity, check, measure, on_white, torch_reference
-from export.quantize import calibrate, quantize_convolutions, quantize_products
+from export.quantize import calibrate, fits, quantize_convolutions, quantize_products
 from export.reference import OPSET, export_seq2seq, export_vae, merge
 from export.sessions import GRAPHS, Level, graph_path
 from export.source import Source, half_state
@@ -151,10 +151,15 @@ def write_levels(source: Source, folder: Path, work: Path, pictures: np.ndarray,
     for name, path in halves.items():
         scratch = work / name
         scratch.mkdir()
-        if name not in calibrated["ranges"]:
+        stored = calibrated["ranges"].get(name)
+        if stored is not None and not fits(path, stored, scratch):
+            say(f"{name}: the stored calibration is of another exporter; calibrating anew")
+            stored = None
+        if stored is None:
             batches = ([{"image": picture} for picture in pictures] if name == "vae_encoder"
                        else [{"tokens": tokens} for tokens in decoder_inputs(source.vae, pictures)])
             calibrated["ranges"][name] = calibrate(path, batches, scratch, DISTANCES[name])
+            calibrated |= {"pictures": len(pictures), "source": origin}
         quantized = quantize_convolutions(path, calibrated["ranges"][name], scratch)
         onnx.save(store_half(quantized), graph_path(folder, name, "int8"))
     write_ranges(folder.parent / CALIBRATION, calibrated["ranges"], calibrated["pictures"], calibrated["source"])

@@ -43,6 +43,12 @@ def calibrate(reference: Path, batches: list[dict[str, np.ndarray]], work: Path,
     return tighten(prepared, widest, batches[:: max(1, len(batches) // TIGHTENED_ON)][:TIGHTENED_ON], distance)
 
 
+def fits(reference: Path, ranges: Ranges, work: Path) -> bool:
+    """Whether ``ranges`` name values of this graph: an exporter of another version may have named them otherwise."""
+    graph = Graph(onnx.load(_prepare(reference, work)))
+    return set(ranges) <= graph.inputs | graph.producer.keys()
+
+
 def quantize_convolutions(reference: Path, ranges: Ranges, work: Path) -> ModelProto:
     """Static QDQ form of a VAE graph, with the given activation ranges."""
     prepared = _prepare(reference, work)

@@ -12,6 +12,7 @@ from transformers import MarianMTModel
 
 from export import parity
 from export.__main__ import main
+from export.calibration import read_ranges, write_ranges
 from export.entry import GOLDEN, build_entry
 from export.golden import read_golden
 from export.sessions import GRAPHS, Level, graph_path, open_session
@@ -197,6 +198,17 @@ def test_exporting_an_entry_again_gives_the_same_bytes(entry, tmp_path):
     before = (again / "manifest.json").stat().st_mtime_ns
     assert main(["--zoo", str(tmp_path)]) == 0
     assert (again / "manifest.json").stat().st_mtime_ns == before, "a complete entry is left alone"
+
+
+def test_a_calibration_of_another_exporter_is_made_anew(entry, tmp_path):
+    again, said = tmp_path / "tiny", []
+    shutil.copytree(entry, again)
+    before = read_ranges(again / "calibration.json")
+    decoder = {f"other/{name}": edges for name, edges in before["ranges"]["vae_decoder"].items()}
+    write_ranges(again / "calibration.json", before["ranges"] | {"vae_decoder": decoder}, before["pictures"], before["source"])
+    build_entry(load_entry(again), again, again=True, say=said.append)
+    assert any(line.startswith("vae_decoder: the stored calibration") for line in said)
+    assert read_ranges(again / "calibration.json")["ranges"] == before["ranges"]
 
 
 def test_learned_positions_are_stored_and_exported(tmp_path):
