@@ -257,7 +257,7 @@ def _latencies(paths: list[Path]) -> list[str]:
         about = rows[0]
         where = f"{about['cpu']}, {about['cores']} cores, threads: {about['threads']}, ONNX Runtime {about['onnxruntime']}"
         text = f"Medians over {about['repeat']} prompts on {where}, load average {about['load_average']}. Total: prompt → PNG."
-        lines += ["### Latency and size", "", text, "", *table(head, body), "", _provenance([path]), ""]
+        lines += [f"### Latency and size on {about['cpu']}", "", text, "", *table(head, body), "", _provenance([path]), ""]
     return lines
 
 
