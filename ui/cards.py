@@ -31,11 +31,11 @@ class Card:
     timings: dict[str, float] = field(default_factory=dict)
     """Milliseconds by stage; empty until the sticker is done."""
     notes: list[str] = field(default_factory=list)
-    recalled: list[tuple[str, str]] = field(default_factory=list)
-    """Words and address of the stickers that were read beside the prompt."""
     file_name: str = "sticker.png"
     state: str = "ready"
     """What it is doing before the first tokens appear."""
+    recalled: list[tuple[str, str]] = field(default_factory=list)
+    """Words and address of the stickers that were read beside the prompt."""
 
 
 def data_url(image: Image.Image) -> str:

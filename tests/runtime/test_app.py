@@ -123,6 +123,7 @@ def test_errors_are_told_in_a_visitors_words():
 def test_markup_never_carries_foreign_tags():
     bad = '<script>alert("x")</script>'
     card = Card(bad, 1000, Image.new("RGBA", (2, 2)), 1.0, {"text": 1.0, "tokens": 2.0, "decode": 1.0}, [bad], bad)
+    card.recalled = [(bad, "data:,")]
     speeds = [Speed(bad, 1000, {"text": [1.0], "tokens": [2.0], "decode": [1.0]})]
     for markup in (
         render_cards([card]),
