@@ -60,6 +60,13 @@ def run(args: argparse.Namespace) -> dict:
     return {"latent": _latent, "decoder": _decoder, "seq2seq": _seq2seq, "memory": _memory, "sheets": _sheets}[args.study](args)
 
 
+def _rows(args: argparse.Namespace, rows: list[dict], line: str) -> dict:
+    """Print each arm by the format ``line``, unless JSON is asked for."""
+    if not args.json:
+        print("\n".join(line.format(**row) for row in rows))
+    return {"rows": rows}
+
+
 def _latent(args: argparse.Namespace) -> dict:
     from mvae.reproduce.latent import run_all
 
@@ -67,11 +74,7 @@ def _latent(args: argparse.Namespace) -> dict:
         args.data, args.out, steps=args.steps, batch=args.batch, workers=args.workers, only=args.only, results=args.results,
         plot=args.plot,
     )
-    if not args.json:
-        for row in rows:
-            share = f"{row['of_real_ceiling']:.3f} of the real ceiling"
-            print(f"{row['arm']:16} {row['tokens']:4} tokens  {share}  {row['psnr']:.2f} dB")
-    return {"rows": rows}
+    return _rows(args, rows, "{arm:16} {tokens:4} tokens  {of_real_ceiling:.3f} of the real ceiling  {psnr:.2f} dB")
 
 
 def _decoder(args: argparse.Namespace) -> dict:
@@ -81,11 +84,7 @@ def _decoder(args: argparse.Namespace) -> dict:
         args.run, args.data, args.out, recipe=args.recipe, steps=args.steps, batch=args.batch, workers=args.workers,
         only=args.only, results=args.results,
     )
-    if not args.json:
-        for row in rows:
-            share = f"{row['of_real_ceiling']:.3f} of the real ceiling"
-            print(f"{row['arm']:16} {share}  {row['psnr']:.2f} dB  perceptual {row['perceptual']:.4f}")
-    return {"rows": rows}
+    return _rows(args, rows, "{arm:16} {of_real_ceiling:.3f} of the real ceiling  {psnr:.2f} dB  perceptual {perceptual:.4f}")
 
 
 def _seq2seq(args: argparse.Namespace) -> dict:
@@ -95,11 +94,7 @@ def _seq2seq(args: argparse.Namespace) -> dict:
         args.run, args.data, args.out, recipe=args.recipe, steps=args.steps, batch=args.batch, samples=args.samples,
         workers=args.workers, only=args.only, results=args.results,
     )
-    if not args.json:
-        for row in rows:
-            nats = f"trained {row['nats_trained']:.3f}  never seen {row['nats_unseen']:.3f}"
-            print(f"{row['arm']:18} {nats}  object {row['object']:.3f}")
-    return {"rows": rows}
+    return _rows(args, rows, "{arm:18} trained {nats_trained:.3f}  never seen {nats_unseen:.3f}  object {object:.3f}")
 
 
 def _memory(args: argparse.Namespace) -> dict:

@@ -46,6 +46,12 @@ def write_csv(path: Path, names: Iterable[str], rows: Iterable[dict]) -> Path:
     return path
 
 
+def write_study(folder: Path, study: str, columns: tuple[str, ...], rows: Iterable[dict], digits: int = 5) -> Path:
+    """The table of a study, a row for each arm, floats with ``digits`` significant digits. Raises as :func:`write_csv`."""
+    shown = [{name: f"{row[name]:.{digits}g}" if isinstance(row[name], float) else row[name] for name in columns} for row in rows]
+    return write_csv(result_path(folder, study, "arms"), columns, shown)
+
+
 def evaluation_rows(report: dict, command: str) -> list[dict]:
     """One row a number of what ``evaluate`` reports: measure, which concepts, which style, value, how many samples."""
     rows = []

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from mvae.data.dataset import load_pictures
-from mvae.evaluate.results import result_path, write_csv
+from mvae.evaluate.results import write_study
 from mvae.reproduce.arms import Arm, choose, digest, result_of, run_side_by_side
 from mvae.reproduce.vae_measures import reconstruction
 from mvae.training.frozen_latent import stored_vae
@@ -71,11 +71,8 @@ def run_all(
     rows = [result_of(untouched, out, lambda: {"arm": BEFORE, "about": untouched.about, **reconstruction(before, data, unseen)})]
     rows += [{**run_arm(arm, run, data, out), "steps": steps, "batch": batch} for arm in chosen]
     options = f"--run {run} --recipe {recipe} --steps {steps} --batch {batch} --workers {workers}"
-    shown = [
-        {k: f"{row[k]:.5g}" if isinstance(row.get(k), float) else row.get(k, "") for k in COLUMNS}
-        for row in ({**row, "command": f"python -m mvae reproduce decoder {options}"} for row in rows)
-    ]
-    write_csv(result_path(results, "decoder", "arms"), COLUMNS, shown)
+    common = dict.fromkeys(COLUMNS, "") | {"command": f"python -m mvae reproduce decoder {options}"}
+    write_study(results, "decoder", COLUMNS, [common | row for row in rows])
     return rows
 
 

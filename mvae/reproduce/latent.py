@@ -4,7 +4,6 @@ Each arm is trained by a process of its own (one thread each, ``--workers`` side
 where it was. The table says what each latent keeps of never-seen drawings and what its tokens cost.
 """
 
-import csv
 import math
 import sys
 import time
@@ -17,7 +16,7 @@ from mvae.bench import measure as bench
 from mvae.config import DEFAULT_MODEL, LatentConfig
 from mvae.data.dataset import load_pictures
 from mvae.engine.model import load
-from mvae.evaluate.results import result_path, write_csv
+from mvae.evaluate.results import write_study
 from mvae.evaluate.through_tokens import tokens_of
 from mvae.models.mvae import MVAE, capacity_nats
 from mvae.reproduce.arms import Arm, choose, result_of, run_side_by_side
@@ -25,6 +24,7 @@ from mvae.reproduce.latent_arms import arms
 from mvae.reproduce.latent_plot import draw
 from mvae.reproduce.vae_measures import reconstruction
 from mvae.training.loop import train_stage
+from mvae.training.metrics import read_metrics
 from mvae.training.vae_stage import VaeTraining
 
 COLUMNS = (
@@ -91,8 +91,7 @@ def _train_and_measure(arm: Arm, data: Path, folder: Path) -> dict:
 
 def last_rate(path: Path) -> float:
     """KL a picture in nats at the end of a run: what the arm came to within its steps."""
-    with open(path, newline="") as file:
-        return float(list(csv.DictReader(file))[-1]["kl_nats"])
+    return float(read_metrics(path)[-1]["kl_nats"])
 
 
 def milliseconds_a_token() -> float:
@@ -114,8 +113,7 @@ def run_all(
     for row in rows:
         row["tokens_ms"] = cost * row["tokens"]
         row["kl_nats"] = last_rate(out / row["arm"] / "vae" / "metrics.csv")
-    shown = [{k: f"{row[k]:.5g}" if isinstance(row[k], float) else row[k] for k in COLUMNS} for row in rows]
-    write_csv(result_path(results, "latent", "arms"), COLUMNS, shown)
+    write_study(results, "latent", COLUMNS, rows)
     draw(rows, plot)
     return rows
 

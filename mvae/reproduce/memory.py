@@ -1,7 +1,6 @@
 """``python -m mvae reproduce memory``: does a seq2seq that reads the stickers with the nearest captions draw better than one that
 reads the text alone, at equal training time and equal bytes?"""
 
-import csv
 import json
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from mvae.data.dataset import load_pictures
 from mvae.engine.memory import Memory
 from mvae.errors import OptionError
 from mvae.evaluate.judge import Judge
-from mvae.evaluate.results import result_path, write_csv
+from mvae.evaluate.results import write_study
 from mvae.evaluate.through_tokens import tokens_of
 from mvae.models.export_wrappers import straight_pixels
 from mvae.models.mvae import MVAE
@@ -22,6 +21,7 @@ from mvae.reproduce.memory_arms import ARMS, equal_bytes, stored_weights, train_
 from mvae.reproduce.memory_draws import BATCH, Set, decode, draw, left_out, recoloured, score, trained
 from mvae.training.checkpoint import load_weights
 from mvae.training.frozen_latent import stored_vae
+from mvae.training.metrics import read_metrics
 from mvae.training.recall import memory_of
 from mvae.training.sheets import save_sheet
 
@@ -63,8 +63,7 @@ def run_all(
         rows += _measure(arm, folders[arm.name], vae, memory, sets, reference, judge)
     rows.sort(key=lambda row: [asked.name for asked in sets].index(row["set"]))
     rows = [{**row, "command": command} for row in rows]
-    shown = [{k: f"{v:.4g}" if isinstance(v := row.get(k, ""), float) else v for k in COLUMNS} for row in rows]
-    write_csv(result_path(results, "memory", "arms"), COLUMNS, shown)
+    write_study(results, "memory", COLUMNS, [dict.fromkeys(COLUMNS, "") | row for row in rows], digits=4)
     return rows
 
 
@@ -76,8 +75,7 @@ def _measure(arm, folder: Path, vae: MVAE, memory: Memory, sets: list[Set], refe
     load_weights(model, folder / "model.safetensors")
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     stored = len(memory.to_bytes()) if config.memory else 0
-    with open(folder / "seq2seq" / "metrics.csv", newline="") as file:
-        log = list(csv.DictReader(file))
+    log = read_metrics(folder / "seq2seq" / "metrics.csv")
     about = {
         "arm": arm.name, "about": arm.about, "parameters": parameters, "memory_bytes": stored,
         "bytes": stored_weights(config) + stored, "steps": int(log[-1]["step"]),

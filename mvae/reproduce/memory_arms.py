@@ -1,6 +1,5 @@
 """The arms of the memory study: seq2seqs of equal bytes, memory counted, trained for equal time on the tokens of one VAE."""
 
-import csv
 import json
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from mvae.config import Seq2SeqConfig, VaeConfig
 from mvae.errors import DataError, TrainingError
 from mvae.files import write_atomic
 from mvae.models.seq2seq import build_seq2seq
+from mvae.training.metrics import read_metrics
 from mvae.training.recipe import Recipe, load_recipe
 
 PROBE_STEPS = 75
@@ -98,8 +98,7 @@ def train_arm(arm: Arm, run: Path, data: Path, out: Path, minutes: float, worker
     plan = folder / "plan.json"
     if not plan.is_file():
         _launch(arm, data, probe, PROBE_STEPS, workers)
-        with open(probe / "seq2seq" / "metrics.csv", newline="") as file:
-            speed = float(list(csv.DictReader(file))[-1]["seconds_per_step"])
+        speed = float(read_metrics(probe / "seq2seq" / "metrics.csv")[-1]["seconds_per_step"])
         (probe / "seq2seq" / "views.safetensors").rename(folder / "seq2seq" / "views.safetensors")
         write_atomic(plan, json.dumps({"steps": round(60 * minutes / speed), "seconds_per_step": speed}).encode())
     _launch(arm, data, folder, json.loads(plan.read_text())["steps"], workers)

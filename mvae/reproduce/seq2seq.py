@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from mvae.data.dataset import load_pictures
 from mvae.evaluate.judge import Judge
-from mvae.evaluate.results import result_path, write_csv
+from mvae.evaluate.results import write_study
 from mvae.evaluate.through_tokens import tokens_of
 from mvae.models.seq2seq import build_seq2seq
 from mvae.reproduce.arms import Arm, choose, digest, result_of, run_side_by_side
@@ -24,6 +24,7 @@ from mvae.reproduce.memory_draws import decode, draw, score, trained
 from mvae.training.checkpoint import load_weights
 from mvae.training.cli import train
 from mvae.training.frozen_latent import stored_vae
+from mvae.training.metrics import read_metrics
 from mvae.training.recall import memory_of
 from mvae.training.recipe import Recipe, Seq2SeqStage, load_recipe
 
@@ -94,8 +95,7 @@ def _train_and_measure(arm: Arm, run: Path, data: Path, folder: Path, recipe: st
     tokens = draw(model, config, Tokenizer.from_file(str(folder / "tokenizer.json")), asked)
     with open(folder / "seq2seq" / "sheets.csv", newline="") as file:
         *_, (_, nats_trained, nats_unseen) = csv.reader(file)
-    with open(folder / "seq2seq" / "metrics.csv", newline="") as file:
-        seconds = [float(row["seconds_per_step"]) for row in csv.DictReader(file)]
+    seconds = [float(row["seconds_per_step"]) for row in read_metrics(folder / "seq2seq" / "metrics.csv")]
     return {
         "arm": arm.name, "about": arm.about, "nats_trained": float(nats_trained), "nats_unseen": float(nats_unseen),
         **score(Judge(), decode(vae, tokens), asked.asked), "stickers": len(asked.asked),
@@ -118,8 +118,7 @@ def run_all(
         f"--workers {workers}"
     )
     rows = [{**run_arm(arm, run, data, out, recipe, samples), "command": command} for arm in chosen]
-    shown = [{k: f"{row[k]:.5g}" if isinstance(row[k], float) else row[k] for k in COLUMNS} for row in rows]
-    write_csv(result_path(results, "seq2seq", "arms"), COLUMNS, shown)
+    write_study(results, "seq2seq", COLUMNS, rows)
     return rows
 
 

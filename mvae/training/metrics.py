@@ -46,3 +46,9 @@ class MetricsLog:
                 writer.writeheader()
             writer.writerow({n: f"{v:.6g}" if isinstance(v, float) and math.isfinite(v) else v for n, v in row.items()})
         return row
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """The rows that :class:`MetricsLog` wrote, oldest first."""
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
