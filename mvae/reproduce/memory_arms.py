@@ -14,7 +14,7 @@ from mvae.models.seq2seq import build_seq2seq
 from mvae.training.metrics import read_metrics
 from mvae.training.recipe import Recipe, load_recipe
 
-PROBE_STEPS = 75
+PROBE_STEPS = 50
 """Steps that an arm's speed is measured on."""
 WIDTH = 768
 """Feed-forward width of the arms with a memory; the plain one gets as many weights more as the memory takes bytes."""
@@ -22,6 +22,8 @@ WIDTH = 768
 
 VAE_FILES = ("vae_config.json", "vae.safetensors", "tokenizer.json")
 """What a seq2seq's run takes over from the run of its VAE."""
+VIEWS = Path("seq2seq", "views.safetensors")
+"""Taken over where it is there: it takes minutes to make, and is made anew where it does not belong to the VAE and the data."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,13 @@ def equal_bytes(vae: VaeConfig, memory_bytes: int) -> tuple[Arm, ...]:
 
 
 def recipe_of(arm: Arm, vae: VaeConfig, steps: int) -> Recipe:
-    """The recipe ``small`` with this arm's seq2seq on a given VAE."""
-    base = load_recipe("small")
-    config = Seq2SeqConfig(
-        codebook=vae.latent.codebook, positions=vae.latent.positions, d_model=192, encoder_layers=2, decoder_layers=4, heads=4,
-        feed_forward=arm.feed_forward, memory=arm.memory,
+    """The recipe ``base`` with this arm's seq2seq on a given VAE."""
+    base = load_recipe("base")
+    config = replace(
+        base.seq2seq.config, codebook=vae.latent.codebook, positions=vae.latent.positions, feed_forward=arm.feed_forward,
+        memory=arm.memory,
     )
-    schedule = replace(base.seq2seq.schedule, steps=steps, warmup=min(200, steps // 4), sheet_minutes=60)
+    schedule = replace(base.seq2seq.schedule, steps=steps, warmup=min(100, steps // 4), sheet_minutes=20)
     return replace(
         base, name=f"memory study, {arm.name}", vae=replace(base.vae, config=vae),
         seq2seq=replace(base.seq2seq, config=config, schedule=schedule),
@@ -95,11 +97,13 @@ def train_arm(arm: Arm, run: Path, data: Path, out: Path, minutes: float, worker
         for name in VAE_FILES:
             if not (target / name).is_file():
                 shutil.copyfile(run / name, target / name)
+        if (run / VIEWS).is_file() and not (target / VIEWS).is_file():
+            shutil.copyfile(run / VIEWS, target / VIEWS)
     plan = folder / "plan.json"
     if not plan.is_file():
         _launch(arm, data, probe, PROBE_STEPS, workers)
         speed = float(read_metrics(probe / "seq2seq" / "metrics.csv")[-1]["seconds_per_step"])
-        (probe / "seq2seq" / "views.safetensors").rename(folder / "seq2seq" / "views.safetensors")
+        (probe / VIEWS).replace(folder / VIEWS)
         write_atomic(plan, json.dumps({"steps": round(60 * minutes / speed), "seconds_per_step": speed}).encode())
     _launch(arm, data, folder, json.loads(plan.read_text())["steps"], workers)
     return folder

@@ -1,4 +1,5 @@
-"""The memory in training: for every picture the stickers whose captions lie nearest, or other views of it, never itself."""
+"""The memory in training: for every picture the stickers whose captions lie nearest, other views or damaged copies of it, never
+the picture itself."""
 
 from collections.abc import Collection, Sequence
 
@@ -12,23 +13,27 @@ from mvae.engine.memory import Memory
 
 FIRST_CHOICE = 0.7
 """Share of draws that read the nearest stickers, as in use; the rest reads any of the candidates, against blind trust."""
-OWN_SHARE = 0.5
-"""Share of draws that may read another view of the very picture."""
+OWN_SHARE = 0.6
+"""Share of draws that may read something of the very picture: a damaged copy, or another view."""
+DAMAGED_SHARE = 0.6
+"""Share of these that read a damaged copy."""
 
 
 class Recall:
     """Draws what the encoder reads beside each caption.
 
-    No picture ever reads itself: it would be copied, and nothing learned. Half of the time a picture as it was drawn may read a
-    mirrored, moved or recoloured view of itself, and such a view the original or another view: that is how redrawing is learned.
+    No picture ever reads itself: it would be copied, and nothing learned. Instead it may read another view of itself (a
+    mirrored, moved or recoloured view the original, and the other way round), which teaches redrawing, or a damaged copy, which
+    teaches to keep what fits together and to draw the rest anew.
     """
 
     def __init__(
-        self, memory: Memory, pictures: Pictures, tokens: Tensor, views: list[list[int]], candidates: int, progress: bool = True
+        self, memory: Memory, pictures: Pictures, tokens: Tensor, views: list[list[int]], candidates: int, unknown: int,
+        progress: bool = True,
     ):
         """``tokens``: int64 [N, V, P] of every view; ``views``: those of each picture that are true; ``memory`` holds the N
-        pictures themselves, in their order."""
-        self.tokens, self.views = tokens, views
+        pictures themselves, in their order; ``unknown``: the token that stands for one not known."""
+        self.tokens, self.views, self.unknown = tokens, views, unknown
         labels = [meta["label"] for meta in pictures.meta]
         styles = [meta.get("style") or None for meta in pictures.meta]
         bar = tqdm(range(len(pictures)), desc="memory", disable=not progress)
@@ -37,17 +42,35 @@ class Recall:
     def draw(self, index: list[int], views: list[int], count: int, generator: torch.Generator) -> Tensor:
         """Tokens of ``count`` stickers beside each of B views, int64 [B, count, P]."""
         read: list[list[tuple[int, int]]] = []
-        draws = torch.rand(len(index), 3, generator=generator).tolist()
+        draws = torch.rand(len(index), 4, generator=generator).tolist()
         for picture, view, draw in zip(index, views, draws, strict=True):
             known = [(other, 0) for other in self.nearest[picture]]
-            own = [other for other in self.views[picture] if other != view]
-            if own and draw[0] < OWN_SHARE:
-                known.insert(0, (picture, own[int(draw[1] * len(own))]))
+            others = [other for other in self.views[picture] if other != view]
+            if draw[0] < OWN_SHARE:
+                copy = draw[3] < DAMAGED_SHARE or not others
+                known.insert(0, (picture, view if copy else others[int(draw[1] * len(others))]))
             if draw[2] >= FIRST_CHOICE:
                 known = [known[place] for place in torch.randperm(len(known), generator=generator).tolist()]
             read.append(known[:count])
         chosen = torch.tensor(read)
-        return self.tokens[chosen[..., 0], chosen[..., 1]]
+        drawn = self.tokens[chosen[..., 0], chosen[..., 1]]
+        copied = (chosen == torch.tensor([*zip(index, views, strict=True)])[:, None]).all(-1, keepdim=True)
+        return torch.where(copied, damaged(drawn.flatten(0, 1), self.unknown, generator).view_as(drawn), drawn)
+
+
+def damaged(tokens: Tensor, unknown: int, generator: torch.Generator) -> Tensor:
+    """int64 [B, P] with a run of each row's tokens unknown and a share of them another row's; at least one token is lost.
+
+    How much is lost differs from row to row, from a little to nearly everything.
+    """
+    count, places = tokens.shape
+    draws = torch.rand(count, 4, generator=generator)
+    place = torch.arange(places)
+    start = (draws[:, :1] * places).long()
+    length = 1 + (draws[:, 1:2] ** 2 * (places - 1)).long()
+    gone = (place - start) % places < length
+    foreign = torch.rand(tokens.shape, generator=generator) < draws[:, 2:3] * draws[:, 3:4]
+    return torch.where(gone, unknown, torch.where(foreign, tokens.roll(1, 0), tokens))
 
 
 def memory_of(metas: Sequence[dict], tokens: Tensor, latent_id: str) -> Memory:

@@ -15,6 +15,7 @@ from mvae.data.dataset import Pictures
 from mvae.models.mvae import MVAE
 from mvae.models.quantile import cell_index, cells_to_tokens
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
+from mvae.models.seq2seq_start import begin
 from mvae.training.checkpoint import step_generator
 from mvae.training.cross_entropy import head_cross_entropy
 from mvae.training.recall import Recall, memory_of, read_before_text, recalled
@@ -62,7 +63,9 @@ class Seq2SeqTraining:
         self.vae, self.tokenizer = vae.eval(), tokenizer
         self.schedule, self.config = recipe.schedule, recipe.config
         torch.manual_seed(recipe.schedule.seed)
-        self.module = Seq2SeqModule(build_seq2seq(recipe.config), recipe.config)
+        model = build_seq2seq(recipe.config)
+        begin(model, recipe.config, vae.config.latent)
+        self.module = Seq2SeqModule(model, recipe.config)
         if not torch.cuda.is_available():
             # On CPUs the backward pass of fused attention takes a third of the step at this size; plain products do not.
             self.module.model.set_attn_implementation("eager")
@@ -73,7 +76,9 @@ class Seq2SeqTraining:
             cells = cell_index(views.mean.flatten(0, 1).float(), vae.config.levels)
             tokens = cells_to_tokens(cells, vae.config.levels, vae.config.depth).unflatten(0, views.mean.shape[:2])
             self.memory = memory_of(pictures.meta, tokens[:, 0], vae.config.latent_id)
-            self.recall = Recall(self.memory, pictures, tokens, [[0, *row] for row in self.choices], recipe.memory_candidates)
+            views_read = [[0, *row] for row in self.choices]
+            unknown = vae.config.latent.mask_token
+            self.recall = Recall(self.memory, pictures, tokens, views_read, recipe.memory_candidates, unknown)
 
     def settings(self) -> dict:
         return {**asdict(self.recipe), "pictures": len(self.pictures)}

@@ -1,5 +1,5 @@
-"""What the seq2seq learns from: every picture's posterior in several views (as drawn, mirrored, moved, recoloured), with captions
-that stay true. Computed once by the trained encoder and kept beside the run."""
+"""What the seq2seq learns from: every picture's posterior in several views (as drawn, mirrored, recoloured, moved, nudged), with
+captions that stay true. Computed once by the trained encoder and kept beside the run."""
 
 import json
 import math
@@ -17,6 +17,9 @@ from mvae.data.dataset import Pictures, rotate_hue, scale, shift
 from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import save_tensors, step_generator
 
+KINDS = ("mirror", "recolour", "move", "nudge")
+"""What is done to a picture in view 1, 2, 3 and 4. A nudge, one or two pixels of 128, changes most tokens and hardly the drawing."""
+
 
 @dataclass
 class Views:
@@ -33,7 +36,7 @@ class Views:
 def _variant(image: Tensor, pixels: np.ndarray, meta: dict, view: int, draw: list[float]) -> tuple[Tensor, str | None]:
     """One augmented picture [1, 4, S, S] and the label that tells the truth about it."""
     label = meta["label"]
-    kind = ("mirror", "recolour", "move")[(view - 1) % 3]
+    kind = KINDS[(view - 1) % len(KINDS)]
     if kind == "recolour":
         hue = dominant_hue(pixels) if may_recolour(meta) else None
         if hue is None:
@@ -44,7 +47,11 @@ def _variant(image: Tensor, pixels: np.ndarray, meta: dict, view: int, draw: lis
         return rotate_hue(image, math.radians(HUES[new] - hue)), text
     if kind == "mirror":
         return (image.flip(-1), label) if may_mirror(meta) else (image, None)
-    reach = round(image.shape[-1] * 0.06)
+    side = image.shape[-1]
+    if kind == "nudge":
+        steps = [step * max(1, side // 128) for step in (-2, -1, 1, 2)]
+        return shift(image, steps[int(4 * draw[0])], steps[int(4 * draw[1])]), label
+    reach = round(side * 0.06)
     image = shift(image, round((2 * draw[0] - 1) * reach), round((2 * draw[1] - 1) * reach))
     return scale(image, 0.85 + 0.2 * draw[2]), label
 

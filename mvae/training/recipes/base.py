@@ -38,11 +38,13 @@ RECIPE = Recipe(
     ),
     seq2seq=Seq2SeqStage(
         config=Seq2SeqConfig(
-            positions=144, d_model=256, encoder_layers=2, decoder_layers=4, heads=4, feed_forward=928
+            positions=144, d_model=192, encoder_layers=2, decoder_layers=4, heads=4, feed_forward=768, memory=1
         ),
         schedule=Schedule(
-            steps=10000, batch=96, learning_rate=3e-3, warmup=300, optimiser="muon", sheet_minutes=20
+            steps=2000, batch=32, learning_rate=4e-3, warmup=100, ema=0.995, optimiser="muon", hidden_learning_rate=8e-3,
+            sheet_minutes=20,
         ),
+        views=4,
         input_noise=0.08,
         posterior_share=0.2,
         original_share=0.8,
