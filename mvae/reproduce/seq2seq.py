@@ -48,6 +48,7 @@ def arms(stage: Seq2SeqStage, start: str, steps: int, batch: int) -> list[Arm]:
     width = reference.config.d_model
     return [
         arm(REFERENCE, "the recipe"),
+        arm("random-start", "tables and attention begin at random", informed_start=False),
         arm("learned-positions", "position embeddings are trained", {"learned_positions": True}),
         arm("dropout", "a tenth of the activations dropped", {"dropout": 0.1}),
         arm("deeper", "twice the decoder's layers", {"decoder_layers": 2 * reference.config.decoder_layers}),

@@ -76,6 +76,8 @@ class Seq2SeqStage:
 
     config: Seq2SeqConfig
     schedule: Schedule
+    informed_start: bool = True
+    """Begin with a table and attention that know the latent (:mod:`mvae.models.seq2seq_start`), not at random."""
     views: int = 3
     """Augmented views of each picture that are tokenised beside the original."""
     original_share: float = 0.6

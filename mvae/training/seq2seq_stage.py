@@ -64,7 +64,8 @@ class Seq2SeqTraining:
         self.schedule, self.config = recipe.schedule, recipe.config
         torch.manual_seed(recipe.schedule.seed)
         model = build_seq2seq(recipe.config)
-        begin(model, recipe.config, vae.config.latent)
+        if recipe.informed_start:
+            begin(model, recipe.config, vae.config.latent)
         self.module = Seq2SeqModule(model, recipe.config)
         if not torch.cuda.is_available():
             # On CPUs the backward pass of fused attention takes a third of the step at this size; plain products do not.

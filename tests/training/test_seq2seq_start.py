@@ -1,5 +1,7 @@
 """Where a seq2seq begins: what its first weights already know."""
 
+from itertools import pairwise
+
 import torch
 
 from mvae.config import LatentConfig, Seq2SeqConfig
@@ -18,7 +20,7 @@ def test_rows_of_near_tokens_are_near():
     apart = (digits[:, None] - digits[None]).abs().sum(-1)
     distance = torch.cdist(rows, rows)
     means = [distance[apart == steps].mean() for steps in range(5)]
-    assert means[0] < 1e-3 and all(a < b for a, b in zip(means, means[1:], strict=False))
+    assert means[0] < 1e-3 and all(a < b for a, b in pairwise(means))
 
 
 def test_the_first_head_reads_the_place_that_is_written():
