@@ -12,6 +12,7 @@ from transformers import MarianMTModel
 from mvae.config import Seq2SeqConfig, caption
 from mvae.data.captions import reworded, with_article
 from mvae.data.dataset import Pictures
+from mvae.engine.options import Options
 from mvae.models.mvae import MVAE
 from mvae.models.quantile import cell_index, cells_to_tokens
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
@@ -25,8 +26,6 @@ from mvae.training.sheets import save_sheet
 from mvae.training.text import encode_texts
 from mvae.training.vae_stage import epoch_indices
 from mvae.training.views import Views
-
-SHEET_GUIDANCE, SHEET_TEMPERATURE = 2.0, 0.7
 
 
 def evenly(length: int, count: int) -> list[int]:
@@ -167,10 +166,11 @@ class Seq2SeqTraining:
         texts = [pictures.captions[i] for pictures, index in shown for i in index]
         ids, mask = self.encode(shown)
         empty = torch.tensor([[TEXT_END]])
-        drawn = []
+        drawn, options = [], Options()
         for seed in (0, 1):
             tokens = sample_tokens(
-                model.model, self.config, ids, mask, empty, guidance=SHEET_GUIDANCE, temperature=SHEET_TEMPERATURE, seed=seed
+                model.model, self.config, ids, mask, empty, guidance=options.guidance, temperature=options.temperature, seed=seed,
+                top_k=min(options.top_k, self.config.codebook),
             )
             drawn.append(self.vae.decode_tokens(tokens))
         save_sheet(path, [image, self.vae.decode_tokens(self.vae.encode_tokens(image)), *drawn], texts)

@@ -18,7 +18,7 @@ from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import save_tensors, step_generator
 
 KINDS = ("mirror", "recolour", "move", "nudge")
-"""What is done to a picture in view 1, 2, 3 and 4. A nudge, by one or two pixels of 128, changes most tokens, hardly the drawing."""
+"""What is done to a picture in view 1, 2, 3, 4. A nudge, by one or two pixels of 128, changes most tokens, hardly the drawing."""
 
 
 @dataclass
