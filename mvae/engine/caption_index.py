@@ -1,7 +1,8 @@
 """Which known captions lie nearest to a prompt: hashed words and letter triples, weighted by rarity. No torch, a few hundred
 kilobytes, the same result in any language that has 32-bit integers.
 
-Legend: N captions, F = ``BUCKETS`` features; rows are sparse and of unit length, so a score is a cosine in [0, 1].
+Legend: N captions, F = ``BUCKETS`` features; rows are sparse, and of unit length in what the label says: a score is the cosine with
+the label, in [0, 1], and what the tags add to it.
 """
 
 import re
@@ -27,18 +28,21 @@ def fnv1a(text: str) -> int:
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words after NFKC; "a", "an" and "the" say nothing about what to draw."""
-    found = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
+    """Lower-case words after NFKC, and the signs # and *, by which alone two keycaps differ; "a", "an" and "the" say nothing of
+    what to draw."""
+    found = re.findall(r"\w+|[#*]", unicodedata.normalize("NFKC", text).casefold())
     return [word for word in found if word not in ("a", "an", "the")]
 
 
 def features(text: str, weight: float = 1.0) -> dict[int, float]:
-    """Bucket → weight of one text; the largest weight where two features meet in a bucket."""
+    """Bucket → weight of one text; the largest weight where two features meet in a bucket. A word said twice is two features."""
     found: dict[int, float] = {}
-    for word in words_of(text):
+    words = words_of(text)
+    for number, word in enumerate(words):
+        before = words[:number].count(word)
         marked = f"^{word}$"
         triples = {marked[i : i + 3] for i in range(len(marked) - 2)}
-        for name, amount in ((f"w:{word}", WORD_WEIGHT), *((f"t:{t}", TRIPLE_WEIGHT) for t in sorted(triples))):
+        for name, amount in ((f"w:{word}" + ":again" * before, WORD_WEIGHT), *((f"t:{t}", TRIPLE_WEIGHT) for t in sorted(triples))):
             bucket = fnv1a(name) % BUCKETS
             found[bucket] = max(found.get(bucket, 0.0), weight * amount)
     return found
@@ -53,7 +57,7 @@ class CaptionIndex:
     buckets: np.ndarray
     """uint16 [features]."""
     values: np.ndarray
-    """float16 [features]; rows have unit length."""
+    """float16 [features]; the label's part of a row has unit length."""
     rarity: np.ndarray
     """float16 [F]: the weight of a bucket, log(N / captions that have it)."""
 
@@ -65,11 +69,12 @@ class CaptionIndex:
         """Index captions by label and tags. Raises :class:`DataError` for none, or a different number of each."""
         if not labels or len(labels) != len(tags):
             raise DataError(f"caption index: {len(labels)} labels, {len(tags)} lists of tags; expected equally many, at least 1")
-        rows = []
+        rows, said = [], []
         for label, others in zip(labels, tags, strict=True):
-            row: dict[int, float] = {}
-            for part, weight in ((label, 1.0), *((tag, TAG_WEIGHT) for tag in others)):
-                for bucket, amount in features(part, weight).items():
+            row = features(label)
+            said.append(sorted(row))
+            for tag in others:
+                for bucket, amount in features(tag, TAG_WEIGHT).items():
                     row[bucket] = max(row.get(bucket, 0.0), amount)
             rows.append(row)
         counts = np.bincount([bucket for row in rows for bucket in row], minlength=BUCKETS)
@@ -77,12 +82,16 @@ class CaptionIndex:
         starts = np.cumsum([0, *map(len, rows)]).astype(np.int32)
         buckets = np.array([bucket for row in rows for bucket in sorted(row)], np.uint16)
         values = np.array([row[bucket] for row in rows for bucket in sorted(row)]) * rarity[buckets]
-        lengths = np.sqrt(np.add.reduceat(values**2, starts[:-1])) if len(values) else np.ones(len(rows))
+        # Of the label alone: whoever says a label finds it, however many tags it has.
+        lengths = [
+            np.linalg.norm([row[bucket] * float(rarity[bucket]) for bucket in label or row])
+            for row, label in zip(rows, said, strict=True)
+        ]
         values = values / np.repeat(np.maximum(lengths, 1e-9), np.diff(starts))
         return cls(starts, buckets, values.astype(np.float16), rarity)
 
     def scores(self, prompt: str) -> np.ndarray:
-        """Cosine of the prompt with every caption, float64 [N]; all zero for a prompt without a known feature."""
+        """Of the prompt with every caption, float64 [N]; all zero for a prompt without a known feature."""
         query = np.zeros(BUCKETS)
         for bucket, amount in features(prompt).items():
             query[bucket] = amount * float(self.rarity[bucket])

@@ -32,7 +32,16 @@ def test_other_words_order_case_and_errors(index, prompt, first):
     assert index.nearest(prompt, 1).tolist() == [first]
 
 
-def test_scores_are_cosines(index):
+def test_whoever_says_a_label_finds_it():
+    labels = ["cat", "cat face", "family: woman, boy", "family: woman, woman, boy", "keycap: #", "keycap: *", "keycap: 1"]
+    tags = [["pet", "animal", "meow", "tabby", "whiskers", "kitten"], [], [], ["child", "home"], [], [], []]
+    index = CaptionIndex.build(labels, tags)
+    assert [index.nearest(label, 1)[0] for label in labels] == list(range(len(labels)))
+    assert index.nearest("meow", 1).tolist() == [0]
+    assert np.isclose(index.scores("cat")[0], 1, atol=2e-3)
+
+
+def test_scores_are_cosines_with_labels(index):
     scores = index.scores("grinning cat")
     assert scores.shape == (6,) and scores.min() >= 0 and scores.max() <= 1.001 and scores.argmax() == 2
     assert not index.scores("ξ").any() and not index.scores("the a an").any()
