@@ -1,8 +1,8 @@
 """Which known captions lie nearest to a prompt: hashed words and letter triples, weighted by rarity. No torch, a few hundred
 kilobytes, the same result in any language that has 32-bit integers.
 
-Legend: N captions, F = ``BUCKETS`` features; rows are sparse, and of unit length in what the label says: a score is the cosine with
-the label, in [0, 1], and what the tags add to it.
+Legend: N captions, F = ``BUCKETS`` features; rows are sparse, and of unit length in what the label says: a score is the cosine
+with the label, in [0, 1], and what the tags add to it.
 """
 
 import re
@@ -35,7 +35,7 @@ def words_of(text: str) -> list[str]:
 
 
 def features(text: str, weight: float = 1.0) -> dict[int, float]:
-    """Bucket → weight of one text; the largest weight where two features meet in a bucket. A word said twice is two features."""
+    """Bucket → weight of one text; the largest weight where two features meet in a bucket. A word said twice is two."""
     found: dict[int, float] = {}
     words = words_of(text)
     for number, word in enumerate(words):
