@@ -39,10 +39,10 @@ def features(text: str, weight: float = 1.0) -> dict[int, float]:
     found: dict[int, float] = {}
     words = words_of(text)
     for number, word in enumerate(words):
-        before = words[:number].count(word)
+        whole = f"w:{word}" + ":again" * words[:number].count(word)
         marked = f"^{word}$"
         triples = {marked[i : i + 3] for i in range(len(marked) - 2)}
-        for name, amount in ((f"w:{word}" + ":again" * before, WORD_WEIGHT), *((f"t:{t}", TRIPLE_WEIGHT) for t in sorted(triples))):
+        for name, amount in ((whole, WORD_WEIGHT), *((f"t:{t}", TRIPLE_WEIGHT) for t in sorted(triples))):
             bucket = fnv1a(name) % BUCKETS
             found[bucket] = max(found.get(bucket, 0.0), weight * amount)
     return found
