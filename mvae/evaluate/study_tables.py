@@ -73,10 +73,11 @@ def memory_table(rows: Rows) -> list[str]:
         "Seq2seqs trained for equal time and of equal bytes (one byte a weight, the memory counted). Share of stickers in which "
         "the judge names the object, and that have the colour asked for."
     )
-    head = ["asked for", "drawn by", "object", "object, top 5", "colour", "stickers", "MB", "steps"]
+    head = ["asked for", "drawn by", "guidance", "object", "object, top 5", "colour", "stickers", "MB", "steps"]
     body = [
         [
-            row["set"], row["arm"], *(_share(row[name]) for name in ("object", "object_5", "colour")), row["stickers"],
+            row["set"], row["arm"], row["guidance"] or "–",
+            *(_share(row[name]) for name in ("object", "object_5", "colour")), row["stickers"],
             f"{int(row['bytes']) / 1e6:.1f}" if row["bytes"] else "–", row["steps"] or "–",
         ]
         for row in rows

@@ -26,10 +26,12 @@ from mvae.training.recall import memory_of
 from mvae.training.sheets import save_sheet
 
 COLUMNS = (
-    "set", "arm", "about", "object", "object_5", "colour", "stickers", "parameters", "memory_bytes", "bytes", "steps",
+    "set", "arm", "about", "guidance", "object", "object_5", "colour", "stickers", "parameters", "memory_bytes", "bytes", "steps",
     "seconds_per_step", "command",
 )
 SHOWN = 48
+GUIDANCE = (1.25, 3.0, 5.0)
+"""Every arm is drawn from with each: what reads a memory needs more of it than what does not."""
 
 
 def run_all(
@@ -83,11 +85,11 @@ def _measure(arm, folder: Path, vae: MVAE, memory: Memory, sets: list[Set], refe
     }
     rows = []
     for asked in sets:
-        tokens = draw(model, config, tokenizer, asked)
-        rows.append({
-            "set": asked.name, **about, **score(judge, decode(vae, tokens), asked.asked), "stickers": len(asked.asked),
-        })
-        name = "".join(c if c.isalnum() else "-" for c in asked.name)
-        titles = [f"{a.style} {a.words}" for a in asked.asked[:SHOWN]]
-        save_sheet(folder / f"{name}.png", [*reference[asked.name], vae.decode_tokens(tokens[:SHOWN])], titles)
+        for guidance in GUIDANCE:
+            tokens = draw(model, config, tokenizer, asked, guidance)
+            measured = score(judge, decode(vae, tokens), asked.asked)
+            rows.append({"set": asked.name, **about, "guidance": guidance, **measured, "stickers": len(asked.asked)})
+            name = "".join(c if c.isalnum() else "-" for c in f"{asked.name} {guidance:g}")
+            titles = [f"{a.style} {a.words}" for a in asked.asked[:SHOWN]]
+            save_sheet(folder / f"{name}.png", [*reference[asked.name], vae.decode_tokens(tokens[:SHOWN])], titles)
     return rows

@@ -97,9 +97,12 @@ def recoloured(pictures: Pictures, memory: Memory, count: int, seed: int = 0) ->
     return Set("colour × object", asked, torch.cat(real), memory)
 
 
-def draw(model: MarianMTModel, config: Seq2SeqConfig, tokenizer: Tokenizer, asked: Set, seed: int = 0) -> Tensor:
-    """Tokens int64 [N, positions] with the product's own sampling options."""
+def draw(
+    model: MarianMTModel, config: Seq2SeqConfig, tokenizer: Tokenizer, asked: Set, guidance: float | None = None, seed: int = 0
+) -> Tensor:
+    """Tokens int64 [N, positions] with the product's own sampling options, but for ``guidance`` where it is given."""
     options, found = Options(), []
+    guidance = options.guidance if guidance is None else guidance
     for start in tqdm(range(0, len(asked.asked), BATCH), desc=asked.name, leave=False):
         part = asked.asked[start : start + BATCH]
         ids, mask = encode_texts(tokenizer, [caption(a.words, a.style) for a in part])
@@ -108,8 +111,8 @@ def draw(model: MarianMTModel, config: Seq2SeqConfig, tokenizer: Tokenizer, aske
             known = recalled(asked.memory, wanted, config.memory)
             ids, mask = read_before_text(known, torch.ones(len(part), dtype=torch.bool), ids, mask, config.text_offset)
         found.append(sample_tokens(
-            model, config, ids, mask, torch.tensor([[TEXT_END]]), guidance=options.guidance, temperature=options.temperature,
-            top_k=options.top_k, seed=seed + start,
+            model, config, ids, mask, torch.tensor([[TEXT_END]]), guidance=guidance, temperature=options.temperature,
+            top_k=min(options.top_k, config.codebook), seed=seed + start,
         ))
     return torch.cat(found)
 

@@ -100,15 +100,15 @@ def test_studies_are_tables(tmp_path):
         "steps": 900, "batch": 16, "command": "python -m mvae reproduce latent",
     }
     results.write_csv(tmp_path / "latent-arms-m-2026-01-01.csv", latent, [latent])
-    names = ("set", "arm", "object", "object_5", "colour", "stickers", "bytes", "steps", "command")
-    rows = [("trained", "real drawings", "0.5", "0.75", "", 600, "", "", "c")]
-    rows += [("trained", "plain", "0.25", "0.5", "1", 600, 7_000_000, 90, "c")]
+    names = ("set", "arm", "guidance", "object", "object_5", "colour", "stickers", "bytes", "steps", "command")
+    rows = [("trained", "real drawings", "", "0.5", "0.75", "", 600, "", "", "c")]
+    rows += [("trained", "plain", "3", "0.25", "0.5", "1", 600, 7_000_000, 90, "c")]
     results.write_csv(tmp_path / "memory-arms-m-2026-01-01.csv", names, [dict(zip(names, row, strict=True)) for row in rows])
     block = results.render(tmp_path)
     assert "| `8x8` | the reference | 64 | 96 | 400 | 0.200 | 0.500 | 21.88 | 0.750 | 0.125 | 3900 of 4096 | 20 |" in block
     assert "900 steps of 16 pictures" in block and "`python -m mvae reproduce latent`" in block
-    assert "| trained | real drawings | 0.500 | 0.750 | – | 600 | – | – |" in block
-    assert "| trained | plain | 0.250 | 0.500 | 1.000 | 600 | 7.0 | 90 |" in block
+    assert "| trained | real drawings | – | 0.500 | 0.750 | – | 600 | – | – |" in block
+    assert "| trained | plain | 3 | 0.250 | 0.500 | 1.000 | 600 | 7.0 | 90 |" in block
 
 
 def test_the_newest_of_one_subject_and_machine_counts(tmp_path):

@@ -3,7 +3,8 @@
     python -m mvae train base --out runs/base --resume
 
 The VAE alone (``--stage vae``) takes about 110 minutes on two idle CPU cores without bf16 instructions, one process a core; its
-encoder becomes the latent's reference encoder (``python -m mvae.training.frozen_latent``).
+encoder becomes the latent's reference encoder (``python -m mvae.training.frozen_latent``). The seq2seq took 40 minutes there as
+the arm "memory-1" of ``python -m mvae reproduce memory --run runs/base --minutes 40``; ``base_continued`` goes on from it.
 """
 
 from mvae.config import Seq2SeqConfig, VaeConfig
@@ -41,7 +42,7 @@ RECIPE = Recipe(
             positions=144, d_model=192, encoder_layers=2, decoder_layers=4, heads=4, feed_forward=768, memory=1
         ),
         schedule=Schedule(
-            steps=2000, batch=32, learning_rate=4e-3, warmup=100, ema=0.995, optimiser="muon", hidden_learning_rate=8e-3,
+            steps=1575, batch=32, learning_rate=4e-3, warmup=100, ema=0.995, optimiser="muon", hidden_learning_rate=8e-3,
             sheet_minutes=20,
         ),
         views=4,
