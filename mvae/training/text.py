@@ -38,6 +38,7 @@ def save_tokenizer(tokenizer: Tokenizer, path: Path) -> None:
 
 def encode_texts(tokenizer: Tokenizer, texts: list[str]) -> tuple[Tensor, Tensor]:
     """Texts → (ids, mask), int64 [B, T] padded to the longest; the empty text is the end mark alone."""
+    tokenizer.encode_special_tokens = True  # "<eos>" in a caption is five characters like any others, as in the engine
     rows = [tokenizer.encode(text).ids[: TEXT_MAX_TOKENS - 1] if text else [] for text in texts]
     rows = [[i for i in row if i != TEXT_END] + [TEXT_END] for row in rows]
     width = max(len(row) for row in rows)

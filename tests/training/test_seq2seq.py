@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -99,6 +99,7 @@ def test_text_padding_does_not_matter():
 
 @settings(deadline=None, max_examples=200)
 @given(text=st.text(max_size=60))
+@example(text="<unk> and <eos>")
 def test_every_text_is_encoded(tokenizer, text):
     ids, mask = encode_texts(tokenizer, [text, ""])
     assert ids[1].tolist()[0] == TEXT_END and mask[1].sum() == 1
