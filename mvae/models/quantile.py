@@ -52,9 +52,13 @@ def cells_to_tokens(index: Tensor, levels: int, depth: int = 1) -> Tensor:
     return tokens.transpose(1, 2).flatten(1)
 
 
+def token_cells(levels: int, coordinates: int) -> Tensor:
+    """The cell indices that every token stands for, int64 [L**C, C]; the first coordinate is the most significant digit."""
+    tokens = torch.arange(levels**coordinates)
+    return torch.stack([(tokens // levels ** (coordinates - 1 - c)) % levels for c in range(coordinates)], 1)
+
+
 def latent_table(levels: int, coordinates: int) -> Tensor:
     """ẑ of every token, [L**C + 1, C]; the last row, the mask token, is the prior mean 0."""
-    tokens = torch.arange(levels**coordinates)
-    digits = [(tokens // levels ** (coordinates - 1 - c)) % levels for c in range(coordinates)]
-    centers = cell_center(torch.stack(digits, 1), levels)
+    centers = cell_center(token_cells(levels, coordinates), levels)
     return torch.cat([centers, torch.zeros(1, coordinates)])

@@ -10,6 +10,7 @@ import torch
 from transformers import MarianMTModel
 
 from mvae.config import LatentConfig, Seq2SeqConfig
+from mvae.models.quantile import token_cells
 
 TABLE_SCALE, OWN_SCALE = 0.05, 0.01
 """Standard deviation of a token's row: what it shares with its neighbours in the latent, and what is its own."""
@@ -36,10 +37,9 @@ def coordinate_rows(latent: LatentConfig, width: int) -> torch.Tensor:
     waves = torch.stack(
         [torch.cos(math.pi * k * (levels + 0.5) / latent.levels) / k for k in range(1, latent.levels)], 1
     )
-    tokens, rows = torch.arange(latent.codebook), torch.zeros(latent.codebook, width)
-    for coordinate in range(latent.coordinates):
-        digit = (tokens // latent.levels**coordinate) % latent.levels
-        rows += (waves @ torch.randn(latent.levels - 1, width))[digit]
+    rows = torch.zeros(latent.codebook, width)
+    for cells in token_cells(latent.levels, latent.coordinates).flip(1).T:
+        rows += (waves @ torch.randn(latent.levels - 1, width))[cells]
     return rows * TABLE_SCALE / rows.std()
 
 

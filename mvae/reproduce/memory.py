@@ -55,6 +55,8 @@ def run_all(
     sets = [trained(pictures, memory, samples), left_out(unseen, vae, memory, samples), recoloured(pictures, memory, samples)]
     judge, rows = Judge(), []
     command = f"python -m mvae reproduce memory --run {run} --minutes {minutes:g} --samples {samples} --workers {workers}"
+    if only:
+        command += f" --only {' '.join(only)}"
     reference: dict[str, list] = {}
     for asked in sets:
         kept = torch.cat([vae.encode_tokens(part) for part in asked.real.split(BATCH)])
