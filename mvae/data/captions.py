@@ -46,7 +46,7 @@ def nearest_colour(hue: float) -> str:
     return min(HUES, key=lambda word: abs((hue - HUES[word] + 180) % 360 - 180))
 
 
-def recoloured_label(label: str, old: str, new: str) -> str | None:
+def recoloured_label(label: str, old: str | None, new: str) -> str | None:
     """``label`` told of the recoloured drawing: "red apple" → "green apple", "cat" → "purple cat".
 
     ``None`` where the label speaks of colours that the drawing's own colour word does not cover.

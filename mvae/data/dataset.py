@@ -4,6 +4,7 @@ Legend: B batch, S side. Pictures are kept as premultiplied uint8 RGBA [N, S, S,
 """
 
 import io
+import colorsys
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,16 @@ def rotate_hue(image: Tensor, angle: float | Tensor) -> Tensor:
     colour = torch.einsum("bij,bjhw->bihw", matrix, image[:, :3])
     alpha = image[:, 3:]
     return torch.cat([torch.minimum(colour.clamp(min=0), alpha), alpha], 1)
+
+
+def colourise(image: Tensor, hue: float, saturation: float = 0.75) -> Tensor:
+    """Every premultiplied picture [B, 4, S, S] in shades of one ``hue`` (degrees): HSL lightness stays, so do black and white."""
+    alpha = image[:, 3:]
+    colour = image[:, :3] / alpha.clamp(min=1e-6)
+    lightness = (colour.amax(1, keepdim=True) + colour.amin(1, keepdim=True)) / 2
+    chroma = saturation * (1 - (2 * lightness - 1).abs())
+    pure = torch.tensor(colorsys.hsv_to_rgb(hue / 360 % 1, 1, 1), dtype=image.dtype, device=image.device)[:, None, None]
+    return torch.cat([(lightness + chroma * (pure - 0.5)).clamp(0, 1) * alpha, alpha], 1)
 
 
 def augment(image: Tensor, generator: torch.Generator) -> Tensor:

@@ -16,7 +16,8 @@ FIRST_CHOICE = 0.7
 OWN_SHARE = 0.6
 """Share of draws that may read something of the very picture: a damaged copy, or another view."""
 DAMAGED_SHARE = 0.6
-"""Share of these that read a damaged copy."""
+"""Share of these that read a damaged copy, where the picture is to be drawn as it is. A view, a recoloured one above all, reads the
+original: that is what the memory holds when "purple cat" is asked for."""
 
 
 class Recall:
@@ -47,8 +48,9 @@ class Recall:
             known = [(other, 0) for other in self.nearest[picture]]
             others = [other for other in self.views[picture] if other != view]
             if draw[0] < OWN_SHARE:
-                copy = draw[3] < DAMAGED_SHARE or not others
-                known.insert(0, (picture, view if copy else others[int(draw[1] * len(others))]))
+                other_view = view == 0 and others and draw[3] >= DAMAGED_SHARE
+                own = others[int(draw[1] * len(others))] if other_view else 0
+                known.insert(0, (picture, own))
             if draw[2] >= FIRST_CHOICE:
                 known = [known[place] for place in torch.randperm(len(known), generator=generator).tolist()]
             read.append(known[:count])

@@ -13,12 +13,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mvae.data.captions import HUES, dominant_hue, may_mirror, may_recolour, nearest_colour, recoloured_label
-from mvae.data.dataset import Pictures, rotate_hue, scale, shift
+from mvae.data.dataset import Pictures, colourise, rotate_hue, scale, shift
 from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import save_tensors, step_generator
 
-KINDS = ("mirror", "recolour", "move", "nudge")
-"""What is done to a picture in view 1, 2, 3, 4. A nudge, by one or two pixels of 128, changes most tokens, hardly the drawing."""
+KINDS = ("mirror", "recolour", "move", "nudge", "recolour", "recolour")
+"""What is done to a picture in view 1, 2, 3 … A nudge, by one or two pixels of 128, changes most tokens, hardly the drawing."""
 
 
 @dataclass
@@ -38,13 +38,7 @@ def _variant(image: Tensor, pixels: np.ndarray, meta: dict, view: int, draw: lis
     label = meta["label"]
     kind = KINDS[(view - 1) % len(KINDS)]
     if kind == "recolour":
-        hue = dominant_hue(pixels) if may_recolour(meta) else None
-        if hue is None:
-            return image, None
-        old = nearest_colour(hue)
-        new = [word for word in HUES if word != old][int(draw[0] * (len(HUES) - 1))]
-        text = recoloured_label(label, old, new)
-        return rotate_hue(image, math.radians(HUES[new] - hue)), text
+        return _recoloured(image, pixels, label, draw[0]) if may_recolour(meta) else (image, None)
     if kind == "mirror":
         return (image.flip(-1), label) if may_mirror(meta) else (image, None)
     side = image.shape[-1]
@@ -54,6 +48,20 @@ def _variant(image: Tensor, pixels: np.ndarray, meta: dict, view: int, draw: lis
     reach = round(side * 0.06)
     image = shift(image, round((2 * draw[0] - 1) * reach), round((2 * draw[1] - 1) * reach))
     return scale(image, 0.85 + 0.2 * draw[2]), label
+
+
+def _recoloured(image: Tensor, pixels: np.ndarray, label: str, draw: float) -> tuple[Tensor, str | None]:
+    """One picture [1, 4, S, S] in another colour: its hue turned where it has one, else in shades of one hue."""
+    hue = dominant_hue(pixels)
+    old = None if hue is None else nearest_colour(hue)
+    others = [word for word in HUES if word != old]
+    new = others[int(draw * len(others))]
+    text = recoloured_label(label, old, new)
+    if hue is not None:
+        return rotate_hue(image, math.radians(HUES[new] - hue)), text
+    made = colourise(image, HUES[new])
+    shown = dominant_hue((made[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy())
+    return made, text if shown is not None else None  # a picture that is mostly black and white has not got a colour
 
 
 @torch.no_grad()

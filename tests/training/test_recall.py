@@ -61,6 +61,14 @@ def test_more_than_a_third_of_the_draws_read_something_of_the_picture_itself():
     assert 36 not in set().union(*(undamaged(row) for row in drawn))
 
 
+def test_what_is_drawn_in_another_colour_reads_the_original():
+    reader = recall([0, 1, 2])
+    drawn = [undamaged(reader.draw([3], [1], 1, torch.Generator().manual_seed(seed))[0]) for seed in range(300)]
+    read = set().union(*drawn)
+    assert 36 in read and not read & {40, 44} and all(drawn)  # the original, never a view or a damaged copy
+    assert np.mean([row == {36} for row in drawn]) > 0.35
+
+
 def test_a_damaged_copy_loses_from_one_token_to_nearly_all():
     tokens = torch.arange(40).repeat(500, 1) + 100 * torch.arange(500)[:, None]
     found = damaged(tokens, -1, torch.Generator().manual_seed(0))

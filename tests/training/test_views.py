@@ -53,6 +53,22 @@ def test_captions_say_what_was_done(pictures, tmp_path):
         assert abs((dominant_hue(pixels) - HUES[colour] + 180) % 360 - 180) < 15
 
 
+def test_a_picture_of_several_colours_is_shown_in_shades_of_one_if_it_has_shades(tmp_path):
+    pixels = np.zeros((2, SIDE, SIDE, 4), np.uint8)
+    pixels[0, 20:60, 10:50] = (220, 20, 30, 255)
+    pixels[0, 60:100, 10:50] = (30, 140, 90, 255)
+    pixels[0, 70:80, 20:30] = (0, 0, 0, 255)
+    pixels[1, 20:60, 10:50] = 255
+    metas = [{"label": label, "group": "animals-nature", "style": "noto", "tags": []} for label in ("parrot", "egg")]
+    views = compute_views(Looking(), Pictures(pixels, ["parrot", "egg"], metas), 6, 0, tmp_path / "v", "a", progress=False)
+    assert [views.labels[1][view] for view, kind in enumerate(KINDS, 1) if kind == "recolour"] == [None] * 3
+    for view in (view for view, kind in enumerate(KINDS, 1) if kind == "recolour"):
+        colour, name = views.labels[0][view].split()
+        shown = (views.mean[0, view].permute(1, 2, 0).float() * 255).round().byte().numpy()
+        assert name == "parrot" and abs((dominant_hue(shown) - HUES[colour] + 180) % 360 - 180) < 3
+        assert shown[75, 25].tolist() == [0, 0, 0, 255] and not shown[..., 3][:20].any()
+
+
 def test_a_nudge_is_one_or_two_pixels_and_a_move_no_more_than_a_twelfth(pictures, tmp_path):
     views = compute_views(Looking(), pictures, 4, 0, tmp_path / "views.safetensors", "a", progress=False)
     for picture in range(3):

@@ -45,10 +45,10 @@ RECIPE = Recipe(
             steps=1575, batch=32, learning_rate=4e-3, warmup=100, ema=0.995, optimiser="muon", hidden_learning_rate=8e-3,
             sheet_minutes=20,
         ),
-        views=4,
+        views=6,
         input_noise=0.08,
         posterior_share=0.2,
-        original_share=0.8,
+        original_share=0.6,
         word_augmentation=0.2,
     ),
 )

@@ -14,7 +14,7 @@ RECIPE = replace(
     seq2seq=replace(
         BASE.seq2seq,
         schedule=replace(
-            BASE.seq2seq.schedule, steps=3500, learning_rate=3e-3, hidden_learning_rate=5e-3, ema=0.998,
+            BASE.seq2seq.schedule, steps=2600, learning_rate=3e-3, hidden_learning_rate=5e-3, ema=0.998,
         ),
     ),
 )
