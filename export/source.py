@@ -11,6 +11,7 @@ from transformers import MarianConfig, MarianMTModel
 from mvae.config import Seq2SeqConfig, VaeConfig
 from mvae.data.sources import SOURCES
 from mvae.engine.memory import MEMORY
+from mvae.engine.options import Options
 from mvae.errors import DataError, ExportError
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import build_seq2seq
@@ -55,8 +56,10 @@ def load_run(run: Path, name: str, *, licence: str | None = None, credits: tuple
         credits = emoji_credits()
     vae = MVAE(VaeConfig.from_dict(_json(run / "vae_config.json")))
     load_exactly(vae, run / "vae.safetensors")
-    seq2seq = build_seq2seq(Seq2SeqConfig.from_dict(_json(run / "seq2seq_config.json")))
+    config = Seq2SeqConfig.from_dict(_json(run / "seq2seq_config.json"))
+    seq2seq = build_seq2seq(config)
     load_exactly(seq2seq, run / "model.safetensors")
+    recommend(seq2seq, config)
     recipe = facts.get("recipe", {})
     return Source(name, round_to_half(vae), round_to_half(seq2seq), _bytes(run / "tokenizer.json"), facts,
                   licence or WEIGHTS_LICENCE, credits, recipe.get("data"), run, _memory(run, seq2seq))
@@ -79,6 +82,16 @@ def load_entry(entry: Path) -> Source:
     data = listed.training.get("recipe", {}).get("data")
     return Source(listed.name, round_to_half(vae), round_to_half(seq2seq), _bytes(entry / "tokenizer.json"), listed.training,
                   listed.licence, listed.credits, data, entry, _memory(entry, seq2seq))
+
+
+def recommend(seq2seq: MarianMTModel, config: Seq2SeqConfig) -> None:
+    """Writes the options to draw with into the model's generation configuration, where the engine finds them.
+
+    ``guidance`` is not transformers' ``guidance_scale``, which knows decoders without an encoder only.
+    """
+    options, settings = Options.usual(config.memory), seq2seq.generation_config
+    settings.do_sample, settings.temperature = True, options.temperature
+    settings.top_k, settings.guidance = min(options.top_k, config.codebook), options.guidance
 
 
 def _memory(folder: Path, seq2seq: MarianMTModel) -> bytes | None:

@@ -78,7 +78,7 @@ def _render(card: Card) -> str:
         f'<article class="card" data-model="{escape(card.name)}" data-done="{str(bool(card.timings)).lower()}">'
         f'<div class="stage">{_stage(card)}</div>'
         f'<div class="facts"><div class="top"><span class="name">{title}</span>'
-        f'<span class="size" data-tip="All ONNX files that this model loads">{megabytes(card.bytes)}</span></div>'
+        f'<span class="size" data-tip="The files this model loads, memory included">{megabytes(card.bytes)}</span></div>'
         f"{speed}{_recalled(card)}{notes}</div></article>"
     )
 

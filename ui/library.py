@@ -49,7 +49,7 @@ class Library:
         return [name for name in self.names if MEMORY in manifest.read(self._entry(name)).files]
 
     def bytes(self, name: str) -> int:
-        """Bytes of the ONNX files that the model loads. Raises :class:`UnknownModelError`."""
+        """Bytes of the ONNX files that the model loads, and of its memory. Raises :class:`UnknownModelError`."""
         if name not in self._sizes:
             raise UnknownModelError(f"no model {name!r:.60}; there is {', '.join(self.names)}")
         return self._sizes[name]
@@ -68,7 +68,7 @@ class Library:
         path = self._entry(self.default_names[0])
         values = json.loads(manifest.read_verified(path, manifest.read(path), "generation_config.json"))
         return {
-            "guidance": float(values.get("guidance_scale") or usual.guidance),
+            "guidance": float(values.get("guidance") or usual.guidance),
             "temperature": float(values.get("temperature") or usual.temperature),
         }
 

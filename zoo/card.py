@@ -60,6 +60,7 @@ def card(entry: Path) -> str:
         f"* latent: `{vae.latent_id}` (entries with equal ids exchange tokens)",
         f"* transformer: {seq2seq['encoder_layers']}+{seq2seq['decoder_layers']} layers, width {seq2seq['d_model']}, "
         f"vocabularies {seq2seq['vocab_size']} and {seq2seq['decoder_vocab_size']}",
+        *_memory_row(listed, seq2seq),
         f"* VAE channels: encoder {_row(vae.encoder_widths)}, decoder {_row(vae.decoder_widths)}", "",
         "## Levels", "",
         "| level | " + " | ".join(GRAPHS) + " | bytes in all | of fp32 | how |", "|---|" + "---:|" * (len(GRAPHS) + 2) + "---|",
@@ -98,6 +99,13 @@ def _parity_row(level: str, found: dict) -> str:
 def _level_row(level: str, sizes: list[int], reference: list[int] | None) -> str:
     share = f"{sum(sizes) / sum(reference):.2f}×" if reference else ""
     return f"| {level} | " + " | ".join(f"{size:,}" for size in (*sizes, sum(sizes))) + f" | {share} | {LEVEL_NOTES[level]} |"
+
+
+def _memory_row(listed: manifest.Manifest, seq2seq: dict) -> list[str]:
+    if not seq2seq.get("memory"):
+        return []
+    return [f"* memory: beside the prompt the transformer reads the tokens of the {seq2seq['memory']} sticker(s) whose captions "
+            f"lie nearest, from `memory.npz` ({listed.files['memory.npz'].bytes:,} bytes, loaded at every level)"]
 
 
 def _bytes(listed: manifest.Manifest, graph: str, level: str) -> int | None:

@@ -3,8 +3,8 @@
 Legend: B batch, S side. Pictures are kept as premultiplied uint8 RGBA [N, S, S, 4]; batches are float [B, 4, S, S] in [0, 1].
 """
 
-import io
 import colorsys
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path

@@ -34,7 +34,7 @@ def graph_file(graph: str, level: str) -> str:
 
 
 def available(folder: Path | None = None) -> dict[str, int]:
-    """Model name → bytes of the ONNX files that it loads, for every model on this machine whose four graphs are listed.
+    """Model name → bytes of the ONNX files that it loads, and of its memory, for every model here whose four graphs are listed.
 
     ``folder``: an entry or a folder of entries instead of the zoo. Sizes are the manifests'; nothing is hashed.
     """
@@ -45,6 +45,7 @@ def available(folder: Path | None = None) -> dict[str, int]:
         for level in (_PRUNED_LEVEL,) if pruned else LEVELS:
             names = [graph_file(graph, level) for graph in GRAPHS]
             if all(name in listed and (path / name).is_file() for name in names):
+                names += [MEMORY] if MEMORY in listed else []
                 found[entry if pruned else f"{entry}-{level}"] = sum(listed[name].bytes for name in names)
     return found
 
@@ -60,7 +61,7 @@ class Entry:
     seq2seq: dict
     """transformers' ``config.json``."""
     defaults: Options
-    """``guidance_scale``, ``temperature``, ``top_k`` of ``generation_config.json`` where it has them."""
+    """``guidance``, ``temperature``, ``top_k`` of ``generation_config.json`` where it has them."""
     tokenizer: bytes
     folder: Path
     memory: bytes | None = None
@@ -93,7 +94,7 @@ def read_entry(name: str, folder: Path | None = None) -> Entry:
         recommended = _json_object(path, listed, "generation_config.json")
         defaults = check_options(
             Options(),
-            recommended.get("guidance_scale"),
+            recommended.get("guidance"),
             recommended.get("temperature"),
             recommended.get("top_k"),
             vae.latent.codebook,

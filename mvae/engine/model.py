@@ -52,8 +52,8 @@ class Model:
         self.defaults = entry.defaults
         """Options used where a call gives none."""
         self.styles = STYLES
-        self.bytes = sum(len(content) for content in entry.graphs.values())
-        """Sum of the ONNX files that this model loads."""
+        self.bytes = sum(len(content) for content in (*entry.graphs.values(), entry.memory or b""))
+        """Sum of the ONNX files that this model loads, and of its memory."""
         self._lock = threading.Lock()
         self._text = TextEncoder(entry.tokenizer, f"{entry.name} tokenizer.json")
         graphs = entry.graphs

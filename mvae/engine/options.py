@@ -23,6 +23,14 @@ class Options:
     temperature: float = 0.3
     top_k: int = 256
 
+    @classmethod
+    def usual(cls, memory: int) -> "Options":
+        """What is recommended for a model that reads ``memory`` stickers beside the text.
+
+        Guidance is measured against an empty text *and* no memory: it is what says "as in the memory", so it has to be stronger.
+        """
+        return cls(guidance=4.0, temperature=0.5) if memory else cls()
+
 
 def check_options(defaults: Options, guidance, temperature, top_k, codebook: int) -> Options:
     """``defaults`` with every value that is not None replaced. Raises OptionError outside the ranges:

@@ -11,12 +11,13 @@ from mvae.bench import prompt_of
 from mvae.config import TEXT_MAX_TOKENS, caption
 from mvae.engine.model import Model
 from mvae.errors import DataError
+from mvae.training.recall import read_before_text, recalled
 
 
 def reference_rounds(models: list[Model]) -> Callable[[Model, int], dict[str, float]]:
     """A function for :func:`mvae.bench.measure` that gives two times in milliseconds for one round of one model:
 
-    * ``reference_generate_ms``: ``generate()`` with the engine's sampling options, no guidance, text encoding included;
+    * ``reference_generate_ms``: ``generate()`` with the engine's sampling options, no guidance, encoding and recalling included;
     * ``engine_generate_ms``: the engine's text and tokens stages, no guidance either.
 
     Both use the model's number of threads. Raises :class:`DataError` if an entry has no ``model.safetensors``.
@@ -34,33 +35,43 @@ def reference_rounds(models: list[Model]) -> Callable[[Model, int], dict[str, fl
             loaded[folder] = network, Tokenizer.from_file(f"{folder}/tokenizer.json")
         return loaded[folder]
 
-    @torch.inference_mode()
     def one(model: Model, turn: int) -> dict[str, float]:
         network, tokenizer = load(model)
-        options, positions = model.defaults, model.latent.positions
-        settings = GenerationConfig(
-            do_sample=options.temperature > 0,
-            temperature=options.temperature or None,
-            top_k=options.top_k or None,
-            num_beams=1,
-            min_new_tokens=positions,
-            max_new_tokens=positions,
-            use_cache=True,
-            decoder_start_token_id=network.config.decoder_start_token_id,
-            pad_token_id=network.config.pad_token_id,
-            eos_token_id=network.config.eos_token_id,
-            suppress_tokens=list(range(model.latent.codebook, network.config.decoder_vocab_size)),
-        )
         prompt, style = prompt_of(turn)
         torch.manual_seed(turn)
         begun = perf_counter()
-        ids = tokenizer.encode(caption(prompt, style), add_special_tokens=False).ids[: TEXT_MAX_TOKENS - 1]
-        text = torch.tensor([[*ids, tokenizer.token_to_id("<eos>")]])
-        drawn = network.generate(text, attention_mask=torch.ones_like(text), generation_config=settings)
+        reference_tokens(model, network, tokenizer, prompt, style)
         reference = perf_counter() - begun
-        if drawn.shape[1] != positions + 1:
-            raise DataError(f"{model.name}: generate() gave {drawn.shape[1] - 1} tokens, expected {positions}")
         timings = model.generate(prompt, style=style, seed=turn, guidance=1).timings
         return {"reference_generate_ms": reference * 1000, "engine_generate_ms": timings["text"] + timings["tokens"]}
 
     return one
+
+
+@torch.inference_mode()
+def reference_tokens(model: Model, network: MarianMTModel, tokenizer: Tokenizer, prompt: str, style: str | None) -> list[int]:
+    """What ``generate()`` draws from PyTorch's global randomness with the options of ``model``, but without guidance."""
+    options, positions = model.defaults, model.latent.positions
+    settings = GenerationConfig(
+        do_sample=options.temperature > 0,
+        temperature=options.temperature or None,
+        top_k=options.top_k or None,
+        num_beams=1,
+        min_new_tokens=positions,
+        max_new_tokens=positions,
+        use_cache=True,
+        decoder_start_token_id=network.config.decoder_start_token_id,
+        pad_token_id=network.config.pad_token_id,
+        eos_token_id=network.config.eos_token_id,
+        suppress_tokens=list(range(model.latent.codebook, network.config.decoder_vocab_size)),
+    )
+    ids = tokenizer.encode(caption(prompt, style), add_special_tokens=False).ids[: TEXT_MAX_TOKENS - 1]
+    text = torch.tensor([[*ids, tokenizer.token_to_id("<eos>")]])
+    mask = torch.ones_like(text)
+    if model.memory is not None:
+        known, there = recalled(model.memory, [(prompt, style, ())], network.config.memory), torch.ones(1, dtype=torch.bool)
+        text, mask = read_before_text(known, there, text, mask, network.config.text_offset)
+    drawn = network.generate(text, attention_mask=mask, generation_config=settings)
+    if drawn.shape[1] != positions + 1:
+        raise DataError(f"{model.name}: generate() gave {drawn.shape[1] - 1} tokens, expected {positions}")
+    return drawn[0, 1:].tolist()

@@ -247,7 +247,7 @@ def _latencies(paths: list[Path]) -> list[str]:
         stages = [name.removesuffix("_p50") for name in rows[0] if name.endswith("_p50")]
         head = [
             "model",
-            "ONNX files, MB",
+            "model files, MB",
             *(stage.removesuffix("_ms").replace("_", " ") + ", ms" for stage in stages),
             "total, p95",
         ]

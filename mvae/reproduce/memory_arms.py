@@ -86,6 +86,14 @@ def vae_of(run: Path) -> VaeConfig:
     return VaeConfig.from_dict(json.loads((run / "vae_config.json").read_text()))
 
 
+def take_over(run: Path, folder: Path) -> None:
+    """Copy the VAE of ``run``, and its views where it has them, into ``folder``; what is there already stays."""
+    (folder / VIEWS).parent.mkdir(parents=True, exist_ok=True)
+    for name in (*VAE_FILES, VIEWS):
+        if (run / name).is_file() and not (folder / name).is_file():
+            shutil.copyfile(run / name, folder / name)
+
+
 def train_arm(arm: Arm, run: Path, data: Path, out: Path, minutes: float, workers: int) -> Path:
     """Train one arm below ``out`` for about ``minutes`` of steps (views and probe not counted) and return its folder.
 
@@ -93,12 +101,7 @@ def train_arm(arm: Arm, run: Path, data: Path, out: Path, minutes: float, worker
     """
     folder, probe = out / arm.name, out / arm.name / "probe"
     for target in (folder, probe):
-        (target / "seq2seq").mkdir(parents=True, exist_ok=True)
-        for name in VAE_FILES:
-            if not (target / name).is_file():
-                shutil.copyfile(run / name, target / name)
-        if (run / VIEWS).is_file() and not (target / VIEWS).is_file():
-            shutil.copyfile(run / VIEWS, target / VIEWS)
+        take_over(run, target)
     plan = folder / "plan.json"
     if not plan.is_file():
         _launch(arm, data, probe, PROBE_STEPS, workers)

@@ -101,7 +101,7 @@ def draw(
     model: MarianMTModel, config: Seq2SeqConfig, tokenizer: Tokenizer, asked: Set, guidance: float | None = None, seed: int = 0
 ) -> Tensor:
     """Tokens int64 [N, positions] with the product's own sampling options, but for ``guidance`` where it is given."""
-    options, found = Options(), []
+    options, found = Options.usual(config.memory), []
     guidance = options.guidance if guidance is None else guidance
     for start in tqdm(range(0, len(asked.asked), BATCH), desc=asked.name, leave=False):
         part = asked.asked[start : start + BATCH]

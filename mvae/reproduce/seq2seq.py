@@ -5,7 +5,6 @@ judge recognises in freely drawn stickers of trained ones. A killed study goes o
 """
 
 import csv
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,18 +13,17 @@ import torch
 from tokenizers import Tokenizer
 
 from mvae.data.dataset import load_pictures
+from mvae.engine.memory import MEMORY, Memory
 from mvae.evaluate.judge import Judge
 from mvae.evaluate.results import write_study
-from mvae.evaluate.through_tokens import tokens_of
 from mvae.models.seq2seq import build_seq2seq
 from mvae.reproduce.arms import Arm, choose, digest, result_of, run_side_by_side
-from mvae.reproduce.memory_arms import VAE_FILES, vae_of
+from mvae.reproduce.memory_arms import VIEWS, take_over, vae_of
 from mvae.reproduce.memory_draws import decode, draw, score, trained
 from mvae.training.checkpoint import load_weights
 from mvae.training.cli import train
 from mvae.training.frozen_latent import stored_vae
 from mvae.training.metrics import read_metrics
-from mvae.training.recall import memory_of
 from mvae.training.recipe import Recipe, Seq2SeqStage, load_recipe
 
 COLUMNS = (
@@ -45,14 +43,14 @@ def arms(stage: Seq2SeqStage, start: str, steps: int, batch: int) -> list[Arm]:
         rates = replace(schedule, learning_rate=rate * schedule.learning_rate)
         return Arm(name, about, replace(reference, config=changed, schedule=rates, **stage), start)
 
-    width = reference.config.d_model
+    wider = 16 * round(reference.config.d_model / 12)
     return [
         arm(REFERENCE, "the recipe"),
         arm("random-start", "tables and attention begin at random", informed_start=False),
         arm("learned-positions", "position embeddings are trained", {"learned_positions": True}),
         arm("dropout", "a tenth of the activations dropped", {"dropout": 0.1}),
         arm("deeper", "twice the decoder's layers", {"decoder_layers": 2 * reference.config.decoder_layers}),
-        arm("wider", "a third wider", {"d_model": 4 * width // 3, "feed_forward": 4 * reference.config.feed_forward // 3}),
+        arm("wider", "a third wider", {"d_model": wider, "feed_forward": 4 * wider}),
         arm("exact-tokens", "no tokens sampled from the posterior", posterior_share=0.0),
         arm("sampled-tokens", "all tokens sampled from the posterior's cell masses", posterior_share=1.0),
         arm("originals", "no augmented views", original_share=1.0),
@@ -83,17 +81,16 @@ def run_arm(arm: Arm, run: Path, data: Path, out: Path, recipe: str, samples: in
 
 
 def _train_and_measure(arm: Arm, run: Path, data: Path, folder: Path, recipe: str, samples: int) -> dict:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in VAE_FILES:
-        shutil.copyfile(run / name, folder / name)
+    take_over(run, folder)
     train(recipe_of(arm, run, recipe), folder, data=data, resume=True, stage="seq2seq")
     vae, config = stored_vae(folder), arm.stage.config
     model = build_seq2seq(config).eval()
     load_weights(model, folder / "model.safetensors")
     pictures = load_pictures(data, size=vae.config.image_size, split="train", progress=False)
-    memory = memory_of(pictures.meta, tokens_of(vae, pictures), vae.config.latent_id) if config.memory else None
+    memory = Memory.from_bytes((folder / MEMORY).read_bytes()) if config.memory else None
     asked = trained(pictures, memory, samples)
     tokens = draw(model, config, Tokenizer.from_file(str(folder / "tokenizer.json")), asked)
+    (folder / VIEWS).unlink()
     with open(folder / "seq2seq" / "sheets.csv", newline="") as file:
         *_, (_, nats_trained, nats_unseen) = csv.reader(file)
     seconds = [float(row["seconds_per_step"]) for row in read_metrics(folder / "seq2seq" / "metrics.csv")]

@@ -16,8 +16,8 @@ FIRST_CHOICE = 0.7
 OWN_SHARE = 0.6
 """Share of draws that may read something of the very picture: a damaged copy, or another view."""
 DAMAGED_SHARE = 0.6
-"""Share of these that read a damaged copy, where the picture is to be drawn as it is. A view, a recoloured one above all, reads the
-original: that is what the memory holds when "purple cat" is asked for."""
+"""Share of these that read a damaged copy, where the picture is to be drawn as it is. A view, above all a recoloured one, reads
+the original: that is what the memory holds when "purple cat" is asked for."""
 
 
 class Recall:

@@ -166,7 +166,7 @@ class Seq2SeqTraining:
         texts = [pictures.captions[i] for pictures, index in shown for i in index]
         ids, mask = self.encode(shown)
         empty = torch.tensor([[TEXT_END]])
-        drawn, options = [], Options()
+        drawn, options = [], Options.usual(self.config.memory)
         for seed in (0, 1):
             tokens = sample_tokens(
                 model.model, self.config, ids, mask, empty, guidance=options.guidance, temperature=options.temperature, seed=seed,

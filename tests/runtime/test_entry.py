@@ -121,7 +121,7 @@ def test_an_entry_cannot_redefine_a_frozen_latent(copy, tmp_path, monkeypatch):
 
 
 def test_recommended_options_come_from_the_entry(copy):
-    resealed(copy, "generation_config.json", {"guidance_scale": 4.5, "temperature": 0.8, "top_k": 12})
+    resealed(copy, "generation_config.json", {"guidance": 4.5, "temperature": 0.8, "top_k": 12})
     assert mvae.load("tiny-fp32", folder=copy).defaults == mvae.Options(4.5, 0.8, 12)
 
 

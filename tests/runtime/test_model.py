@@ -160,6 +160,12 @@ def test_several_models_are_loaded_at_once(tiny_zoo):
     assert models[2].bytes < models[0].bytes
 
 
+def test_the_memory_counts_among_the_bytes(memory_zoo):
+    model = mvae.load("tiny-memory-int8", folder=memory_zoo)
+    files = [*(memory_zoo / "tiny-memory" / "onnx").iterdir(), memory_zoo / "tiny-memory" / "memory.npz"]
+    assert model.bytes == mvae.available(memory_zoo)[model.name] == sum(file.stat().st_size for file in files)
+
+
 def test_encode_decode(tiny):
     picture = tiny.generate("red apple", seed=1).image
     tokens = tiny.encode(picture)

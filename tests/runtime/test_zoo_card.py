@@ -33,6 +33,11 @@ def test_the_card_follows_the_files(entry):
     assert all(line in text for line in manifest.verify(entry).credits)
 
 
+def test_the_memory_is_told_of(memory_zoo):
+    text, size = card.card(memory_zoo / "tiny-memory"), (memory_zoo / "tiny-memory" / "memory.npz").stat().st_size
+    assert f"memory.npz` ({size:,} bytes" in text and "the 2 sticker(s)" in text and "memory.npz" not in card.card(TINY)
+
+
 def test_a_level_that_is_not_there_is_not_claimed(entry):
     for path in (entry / "onnx").glob("*_fp16.onnx"):
         path.unlink()

@@ -2,15 +2,22 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
+import torch
+from tokenizers import Tokenizer
+from transformers import MarianMTModel
 
 from export.entry import build_entry
+from export.source import recommend
 from mvae.engine.memory import MEMORY, Memory
 from mvae.engine.model import load
+from mvae.engine.options import Options
 from mvae.errors import IntegrityError
+from mvae.evaluate.reference_latency import reference_tokens
 from tests.training.tiny_source import LABELS, SEQ2SEQ, VAE, tiny_memory, tiny_source
 from zoo import manifest
 
@@ -56,6 +63,24 @@ def test_it_can_be_exported_again(entry, tmp_path):
     again = build_entry(load_entry(entry), tmp_path / "tiny", again=True).entry
     for path in sorted(entry.glob("onnx/*.onnx")):
         assert path.read_bytes() == (again / "onnx" / path.name).read_bytes()
+
+
+def test_stock_generate_draws_what_the_engine_draws(entry):
+    model = load("tiny-memory-fp32", folder=entry)
+    network = MarianMTModel.from_pretrained(entry, dtype=torch.float32, local_files_only=True).eval()
+    tokenizer = Tokenizer.from_file(str(entry / "tokenizer.json"))
+    model.defaults = Options(guidance=4.0, temperature=0.0, top_k=0)
+    for prompt, style in (("red apple", "noto"), ("a cat", None)):
+        drawn = reference_tokens(model, network, tokenizer, prompt, style)
+        assert tuple(drawn) == model.generate(prompt, style=style, guidance=1).tokens
+
+
+def test_an_exported_run_recommends_how_to_draw(tmp_path):
+    source = tiny_source(memory=2)
+    recommend(source.seq2seq, replace(SEQ2SEQ, memory=2))
+    entry = build_entry(source, tmp_path / "tiny-memory", levels=("fp32",)).entry
+    assert load("tiny-memory-fp32", folder=entry).defaults == replace(Options.usual(2), top_k=SEQ2SEQ.codebook)
+    assert Options.usual(2).guidance > Options.usual(0).guidance == Options().guidance
 
 
 @pytest.mark.parametrize("change", ["missing", "other latent", "other tokens"])
