@@ -32,7 +32,7 @@ def build(library: Library, latent_map: LatentMap | None) -> gr.Blocks:
         with gr.Tab("Generate", id="generate"):
             GenerateTab(library, latent_map)
         with gr.Tab("About", id="about"):
-            build_about(library.vae(library.default_names[0]))
+            build_about(library.vae(library.default_names[0]), library.default_names[0] in library.memory_names)
         build_api(library)
     return app.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=1)
 

@@ -44,7 +44,7 @@ class LatentConfig(_Record):
     """The grid of prior-quantile tokens. Two models exchange tokens only if their ``latent_id`` is equal."""
 
     latent_id: str = "0"
-    """"0" is provisional; the latent that every size shares is frozen as "1" once it has been chosen by measurement."""
+    """"1" is the latent that every size shares, frozen in ``zoo/latents``; "0" stands for one that is not frozen."""
     grid: int = 8
     """Rows of the token grid, and columns unless ``columns`` says otherwise."""
     levels: int = 8

@@ -5,9 +5,12 @@ from string import Template
 from mvae.config import PROMPT_MAX_CHARACTERS, TEXT_MAX_TOKENS, VaeConfig
 from ui.theme import ASSETS, html
 
+MEMORY = "The drawing whose caption comes nearest is looked up; the model reads its tokens, too, and redraws it."
+NO_MEMORY = "None: the model that this page opens with draws from the words alone."
 
-def about_html(vae: VaeConfig) -> str:
-    """``assets/about.html`` with the numbers of the model that the page opens with."""
+
+def about_html(vae: VaeConfig, memory: bool) -> str:
+    """``assets/about.html`` with the numbers of the model that the page opens with; ``memory``: whether it reads one."""
     latent = vae.latent
     bits = (latent.codebook - 1).bit_length()
     return Template((ASSETS / "about.html").read_text(encoding="utf-8")).substitute(
@@ -20,9 +23,10 @@ def about_html(vae: VaeConfig) -> str:
         characters=PROMPT_MAX_CHARACTERS,
         pieces=TEXT_MAX_TOKENS,
         side=vae.image_size,
+        memory=MEMORY if memory else NO_MEMORY,
     )
 
 
-def build_about(vae: VaeConfig) -> None:
+def build_about(vae: VaeConfig, memory: bool) -> None:
     """Place the tab's content inside the current ``gr.Blocks``."""
-    html(about_html(vae))
+    html(about_html(vae, memory))

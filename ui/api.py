@@ -36,7 +36,7 @@ def build_api(library: Library) -> None:
             temperature: Randomness of the tokens; 0 always takes the likeliest.
 
         Returns:
-            The sticker as a PNG with transparency, and its model, seed, 64 tokens and milliseconds per stage.
+            The sticker as a PNG with transparency, and its model, seed, tokens and milliseconds per stage.
         """
         with _readable_errors():
             result = library.get(model).generate(
@@ -45,7 +45,7 @@ def build_api(library: Library) -> None:
         return result.image, {"model": model, "seed": seed, "tokens": list(result.tokens), "timings": dict(result.timings)}
 
     def decode(tokens: list, model: str) -> Image.Image:
-        """Turn 64 image tokens into a sticker, with any model that shares their latent.
+        """Turn image tokens into a sticker, with any model that shares their latent.
 
         Args:
             tokens: 64 whole numbers, row by row, as the generate call returns them.
