@@ -1,4 +1,4 @@
-"""base_decoder: the decoder of base alone, tuned on the exact tokens of the frozen latent, with the perceptual distance throughout.
+"""base_decoder: the decoder of base alone, tuned on the exact tokens of the frozen latent, with the perceptual distance.
 
     python -m mvae train base_decoder --stage vae --warm-start runs/base --out runs/base-decoder --resume
 
