@@ -50,8 +50,8 @@ def _read(source: Source) -> tuple[torch.Tensor, torch.Tensor]:
     if source.memory is None:
         return ids, mask
     asked = [(prompt, None, ()) for prompt in PROMPTS]
-    tokens = recalled(Memory.from_bytes(source.memory), asked, source.seq2seq.config.memory)
-    present = torch.tensor([bool(prompt) for prompt in PROMPTS])
+    tokens, present = recalled(Memory.from_bytes(source.memory), asked, source.seq2seq.config.memory)
+    present &= torch.tensor([[bool(prompt)] for prompt in PROMPTS])
     return read_before_text(tokens, present, ids, mask, source.seq2seq.config.text_offset)
 
 

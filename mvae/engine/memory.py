@@ -5,19 +5,33 @@ Legend: M stickers, N captions (the styles of one concept share theirs), P token
 """
 
 import io
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import cached_property
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
-from mvae.engine.caption_index import CaptionIndex
+from mvae.engine.caption_index import CaptionIndex, words_of
 from mvae.errors import DataError
 
 MEMORY = "memory.npz"
 """Its file in a run and in an entry of the zoo."""
+MODIFIERS = frozenset(
+    "red orange yellow green blue purple pink white black grey gray brown tiny small big large mirrored background transparent "
+    "one two three next to beside and on top of above under below in at bottom left right corner with as i me my you want would "
+    "like need see can could please draw drawing show make give picture image sticker emoji icon something some".split()
+)
+"""Words that say how, where, how many, or only ask. They find a sticker beside others ("red heart"), not instead ("red cat")."""
+MODIFIER_SHARE = 0.3
+"""How much a prompt's score counts that includes them; the rest is the score without."""
+OTHER_LANGUAGE = 0.35
+"""What a label in another language counts: "king" is a shoe in Estonian."""
+ENOUGH = 0.3
+"""Share of a prompt that a further sticker has to explain."""
 STYLE_BONUS = 0.15
 """Added to the cosine of stickers in the style asked for: it decides between two good captions, not between good and bad."""
 MEMORY_MAX_BYTES = 1 << 26
@@ -39,13 +53,21 @@ def read_memory(path: Path) -> "Memory":
 
 
 @dataclass(frozen=True)
+class Caption:
+    """What stickers are found by; the styles of one concept share theirs."""
+
+    label: str
+    tags: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """Labels in other languages."""
+
+
+@dataclass(frozen=True)
 class Memory:
     """Immutable; :meth:`with_stickers` returns a larger one."""
 
-    index: CaptionIndex
-    labels: tuple[str, ...]
-    """[N], with :attr:`tags` what the index was built from."""
-    tags: tuple[tuple[str, ...], ...]
+    captions: tuple[Caption, ...]
+    """[N]."""
     caption: np.ndarray
     """int32 [M]: each sticker's caption."""
     styles: tuple[str, ...]
@@ -62,72 +84,103 @@ class Memory:
         """``styles`` as an array, for comparing all at once."""
         return np.array(self.styles)
 
+    @cached_property
+    def _rows(self) -> "_Rows":
+        return _Rows.of(self.captions)
+
     @classmethod
-    def build(
-        cls, labels: Sequence[str], tags: Sequence[Sequence[str]], styles: Sequence[str], tokens: np.ndarray, latent_id: str
-    ) -> "Memory":
+    def build(cls, captions: Sequence[Caption], styles: Sequence[str], tokens: np.ndarray, latent_id: str) -> "Memory":
         """From M stickers. Raises :class:`DataError` where their numbers differ or a token is no uint16."""
-        counts = {len(labels), len(tags), len(styles), len(tokens)}
+        counts = {len(captions), len(styles), len(tokens)}
         if len(counts) != 1 or not len(tokens) or tokens.ndim != 2 or tokens.min() < 0 or tokens.max() > 0xFFFF:
-            raise DataError(f"memory: {sorted(counts)} labels, tags, styles and tokens {tokens.shape}; expected equally many")
-        known: dict[tuple, int] = {}
-        caption = [known.setdefault((label, tuple(others)), len(known)) for label, others in zip(labels, tags, strict=True)]
-        unique = list(known)
-        index = CaptionIndex.build([label for label, _ in unique], [others for _, others in unique])
-        return cls(
-            index, tuple(label for label, _ in unique), tuple(others for _, others in unique), np.array(caption, np.int32),
-            tuple(styles), tokens.astype(np.uint16), latent_id,
-        )
+            raise DataError(f"memory: {sorted(counts)} captions, styles and tokens {tokens.shape}; expected equally many")
+        known: dict[Caption, int] = {}
+        caption = [known.setdefault(words, len(known)) for words in captions]
+        return cls(tuple(known), np.array(caption, np.int32), tuple(styles), tokens.astype(np.uint16), latent_id)
 
     def label(self, sticker: int) -> str:
         """The words that a sticker is found by."""
-        return self.labels[self.caption[sticker]]
+        return self.captions[self.caption[sticker]].label
 
-    def recall(self, prompt: str, style: str | None, count: int, exclude: Collection[int] = ()) -> np.ndarray:
+    def nearest(self, prompt: str, style: str | None, count: int, exclude: Collection[int] = ()) -> np.ndarray:
         """Stickers whose captions lie nearest to the prompt, best first, those in ``style`` before others; int64 [≤ count].
 
-        ``exclude`` are never recalled: in training the sticker to be drawn is not in its own memory.
+        ``exclude`` are never found: in training the sticker to be drawn is not in its own memory.
         """
-        scores = self.index.scores(prompt)[self.caption]
-        if style is not None:
-            scores = scores + STYLE_BONUS * (self._style_names == style)
+        scores = self._of_stickers(self._rows.scores(prompt), style)
         allowed = np.ones(len(self), bool)
         allowed[list(exclude)] = False
         order = np.lexsort((np.arange(len(scores)), -scores))
         return order[allowed[order]][:count]
 
-    def with_stickers(
-        self, labels: Sequence[str], tags: Sequence[Sequence[str]], styles: Sequence[str], tokens: np.ndarray
-    ) -> "Memory":
+    def recall(self, prompt: str, style: str | None, count: int, exclude: Collection[int] = ()) -> np.ndarray:
+        """What is read beside a prompt: int64 [1 … count] stickers that speak of its parts, in the order of the prompt.
+
+        The first is the nearest; each further one is nearest to what the others leave unexplained, if it explains enough of it.
+        Words that say how or how many (:data:`MODIFIERS`) find nothing by themselves. ``exclude`` as in :meth:`nearest`.
+        """
+        rows, words_asked = self._rows, words_of(prompt)
+        things = [word for word in words_asked if word not in MODIFIERS]
+        scores = rows.scores(prompt)
+        if things and len(things) < len(words_asked):
+            scores = MODIFIER_SHARE * scores + (1 - MODIFIER_SHARE) * rows.scores(" ".join(things))
+        found, explained = [], []
+        while True:
+            stickers = self._of_stickers(scores, style)
+            stickers[[*exclude, *found]] = -np.inf
+            best = int(stickers.argmax())
+            own = np.flatnonzero(rows.caption == self.caption[best])
+            row = int(own[scores[own].argmax()])
+            if found and scores[row] < ENOUGH:
+                break
+            found.append(best)
+            tags = () if rows.foreign[row] else self.captions[self.caption[best]].tags
+            explained.append(" ".join((rows.words[row], *tags)))
+            if len(found) == count:
+                break
+            scores = rows.scores(" ".join(things), without=" ".join(explained))
+        places = [_first_word(words_asked, words_of(said)) for said in explained]
+        return np.array(found)[np.argsort(places, kind="stable")]
+
+    def _of_stickers(self, scores: np.ndarray, style: str | None) -> np.ndarray:
+        """Scores of the index's rows → of the stickers: the best of their captions' rows, and a little more for the style."""
+        of_captions = np.full(len(self.captions), -np.inf)
+        np.maximum.at(of_captions, self._rows.caption, scores)
+        of_stickers = of_captions[self.caption]
+        return of_stickers if style is None else of_stickers + STYLE_BONUS * (self._style_names == style)
+
+    def with_stickers(self, captions: Sequence[Caption], styles: Sequence[str], tokens: np.ndarray) -> "Memory":
         """A memory with more stickers, behind those it has; nothing is trained. ``tokens``: whole numbers [≥ 1, P].
 
         Raises :class:`DataError` where their numbers differ or a sticker has another number of tokens than P.
         """
         if tokens.ndim != 2 or tokens.shape[1] != self.tokens.shape[1]:
             raise DataError(f"memory: tokens of shape {tokens.shape}; expected {self.tokens.shape[1]} a sticker")
-        return Memory.build(
-            [*(self.labels[c] for c in self.caption), *labels], [*(self.tags[c] for c in self.caption), *tags],
-            [*self.styles, *styles], np.concatenate([self.tokens, tokens]), self.latent_id,
-        )
+        return self.joined(Memory.build(captions, styles, tokens, self.latent_id))
 
     def joined(self, other: "Memory") -> "Memory":
-        """This memory's stickers, which win where captions lie equally near, then the other's.
+        """This memory's stickers, which win where captions lie equally near, then the other's. Neither is indexed again.
 
         Raises :class:`DataError` where the two are of different latents.
         """
         if other.latent_id != self.latent_id:
             raise DataError(f"memory of latent {other.latent_id!r}; expected latent {self.latent_id!r}")
-        labels, tags = [other.labels[c] for c in other.caption], [other.tags[c] for c in other.caption]
-        return self.with_stickers(labels, tags, other.styles, other.tokens)
+        made = Memory(
+            self.captions + other.captions, np.concatenate([self.caption, other.caption + np.int32(len(self.captions))]),
+            self.styles + other.styles, np.concatenate([self.tokens, other.tokens]), self.latent_id,
+        )
+        made.__dict__["_rows"] = self._rows.followed_by(other._rows, len(self.captions))
+        return made
 
     def to_bytes(self) -> bytes:
-        """An npz file without pickled objects."""
+        """An npz file without pickled objects; captions are JSON in UTF-8: label, tags and names of each."""
         buffer = io.BytesIO()
         names = sorted(set(self.styles))
+        words = json.dumps([[c.label, c.tags, c.names] for c in self.captions], ensure_ascii=False, separators=(",", ":"))
         np.savez_compressed(
-            buffer, **self.index.arrays(), caption=self.caption, tokens=self.tokens, latent_id=np.array(self.latent_id),
-            labels=np.array(self.labels), tags=np.array(["\n".join(others) for others in self.tags]),
-            style_names=np.array(names), style=np.array([names.index(style) for style in self.styles], np.uint8),
+            buffer, captions=np.frombuffer(words.encode("utf-8"), np.uint8), caption=self.caption, tokens=self.tokens,
+            latent_id=np.array(self.latent_id), style_names=np.array(names),
+            style=np.array([names.index(style) for style in self.styles], np.uint8),
         )
         return buffer.getvalue()
 
@@ -137,17 +190,54 @@ class Memory:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            tags = tuple(tuple(line.split("\n")) if line else () for line in arrays["tags"].tolist())
+            words = json.loads(arrays["captions"].tobytes().decode("utf-8"))
+            captions = tuple(Caption(str(label), tuple(map(str, tags)), tuple(map(str, names))) for label, tags, names in words)
             styles = tuple(arrays["style_names"].tolist()[number] for number in arrays["style"])
-            memory = cls(
-                CaptionIndex.from_arrays(arrays), tuple(arrays["labels"].tolist()), tags, arrays["caption"], styles,
-                arrays["tokens"], str(arrays["latent_id"]),
-            )
-        except (ValueError, KeyError, IndexError, OSError, EOFError, BadZipFile) as error:
+            memory = cls(captions, arrays["caption"], styles, arrays["tokens"], str(arrays["latent_id"]))
+        except (ValueError, TypeError, KeyError, IndexError, OSError, EOFError, BadZipFile) as error:
             raise DataError(f"memory: not a memory file ({error})") from None
-        captions, stickers = {len(memory.index), len(memory.labels), len(tags)}, {len(memory), len(styles), len(memory.caption)}
-        if len(captions) != 1 or len(stickers) != 1 or memory.tokens.ndim != 2 or memory.tokens.dtype != np.uint16:
-            raise DataError(f"memory: {sorted(captions)} captions and {sorted(stickers)} stickers do not fit together")
-        if memory.caption.min() < 0 or memory.caption.max() >= len(memory.labels):
-            raise DataError(f"memory: caption {memory.caption.max()}; expected below {len(memory.labels)}")
+        stickers = {len(memory), len(styles), len(memory.caption)}
+        if len(stickers) != 1 or not len(memory) or memory.tokens.ndim != 2 or memory.tokens.dtype != np.uint16:
+            raise DataError(f"memory: {sorted(stickers)} stickers of {memory.tokens.dtype} do not fit together")
+        if memory.caption.ndim != 1 or memory.caption.min() < 0 or memory.caption.max() >= len(captions):
+            raise DataError(f"memory: captions up to {memory.caption.max()}; expected 0 to {len(captions) - 1}")
         return memory
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What a memory is searched by: a row for every label with its tags, and one for every label in another language."""
+
+    index: CaptionIndex
+    caption: np.ndarray
+    """int64 [rows]: which caption."""
+    foreign: np.ndarray
+    """bool [rows]: in another language."""
+    words: list[str]
+
+    @classmethod
+    def of(cls, captions: Sequence[Caption]) -> "_Rows":
+        others = [(number, name) for number, caption in enumerate(captions) for name in caption.names]
+        words = [caption.label for caption in captions] + [name for _, name in others]
+        tags = [caption.tags for caption in captions] + [()] * len(others)
+        owner = np.array([*range(len(captions)), *(number for number, _ in others)])
+        return cls(CaptionIndex.build(words, tags), owner, np.arange(len(words)) >= len(captions), words)
+
+    def followed_by(self, other: "_Rows", captions: int) -> "_Rows":
+        """These rows, then the other's, whose caption 0 becomes caption ``captions``."""
+        return _Rows(
+            self.index.followed_by(other.index), np.concatenate([self.caption, other.caption + captions]),
+            np.concatenate([self.foreign, other.foreign]), self.words + other.words,
+        )
+
+    def scores(self, prompt: str, without: str = "") -> np.ndarray:
+        """See :meth:`CaptionIndex.scores`; other languages count less."""
+        return self.index.scores(prompt, without) * np.where(self.foreign, OTHER_LANGUAGE, 1.0)
+
+
+def _first_word(asked: Sequence[str], said: Sequence[str]) -> int:
+    """Place of the asked word that is most like one of the words said."""
+    def alike(word: str) -> float:
+        return max((SequenceMatcher(None, word, other).ratio() for other in said), default=0.0)
+
+    return max(range(len(asked)), key=lambda place: (alike(asked[place]), -place), default=0)

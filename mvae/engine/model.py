@@ -14,7 +14,7 @@ from PIL import Image
 from mvae.config import DEFAULT_MODEL, MAX_IMAGES_PER_CALL, STYLES
 from mvae.engine.entry import Entry, read_entry
 from mvae.engine.images import fit
-from mvae.engine.memory import MEMORY, Memory
+from mvae.engine.memory import MEMORY, Caption, Memory
 from mvae.engine.onnx_file import parse
 from mvae.engine.options import IMAGE_INDEX_MAX, SEED_MAX, check_options, check_style, whole
 from mvae.engine.philox import uniforms
@@ -129,7 +129,7 @@ class Model:
         self._check_own(own)
         words = [normalise_prompt(word) for word in (label, *tags)]
         found = np.array([self.encode(image)])
-        about = [words[0]], [words[1:]], [check_style(style) or ""]
+        about = [Caption(words[0], tuple(words[1:]))], [check_style(style) or ""]
         return Memory.build(*about, found, self.latent.latent_id) if own is None else own.with_stickers(*about, found)
 
     def memory_with(self, own: Memory | None) -> Memory | None:

@@ -69,8 +69,8 @@ def reference_tokens(model: Model, network: MarianMTModel, tokenizer: Tokenizer,
     text = torch.tensor([[*ids, tokenizer.token_to_id("<eos>")]])
     mask = torch.ones_like(text)
     if model.memory is not None:
-        known, there = recalled(model.memory, [(prompt, style, ())], network.config.memory), torch.ones(1, dtype=torch.bool)
-        text, mask = read_before_text(known, there, text, mask, network.config.text_offset)
+        known = recalled(model.memory, [(prompt, style, ())], network.config.memory)
+        text, mask = read_before_text(*known, text, mask, network.config.text_offset)
     drawn = network.generate(text, attention_mask=mask, generation_config=settings)
     if drawn.shape[1] != positions + 1:
         raise DataError(f"{model.name}: generate() gave {drawn.shape[1] - 1} tokens, expected {positions}")

@@ -14,7 +14,7 @@ from transformers import MarianMTModel
 from mvae.config import Seq2SeqConfig, caption
 from mvae.data.captions import HUES, dominant_hue, may_recolour, nearest_colour, recoloured_label
 from mvae.data.dataset import Pictures, rotate_hue
-from mvae.engine.memory import Memory
+from mvae.engine.memory import Caption, Memory
 from mvae.engine.options import Options
 from mvae.evaluate.ceilings import hits, recognition
 from mvae.evaluate.judge import Judge
@@ -67,10 +67,8 @@ def trained(pictures: Pictures, memory: Memory, count: int, seed: int = 0) -> Se
 def left_out(unseen: Pictures, vae: MVAE, memory: Memory, count: int, seed: int = 0) -> Set:
     """Concepts that were never trained on, whose drawings in the *other* styles are in the memory."""
     metas, known = unseen.meta, len(memory)
-    larger = memory.with_stickers(
-        [m["label"] for m in metas], [m.get("tags", []) for m in metas], [m["style"] for m in metas],
-        tokens_of(vae, unseen).numpy(),
-    )
+    captions = [Caption(m["label"], tuple(m.get("tags", ()))) for m in metas]
+    larger = memory.with_stickers(captions, [m["style"] for m in metas], tokens_of(vae, unseen).numpy())
     chosen = choose(unseen, count, seed)
     asked = [Asked(metas[i]["label"], metas[i]["style"], metas[i]["concept"], hidden=known + i) for i in chosen]
     return Set("never seen, other styles in the memory", asked, unseen.batch(chosen), larger)
@@ -108,8 +106,7 @@ def draw(
         ids, mask = encode_texts(tokenizer, [caption(a.words, a.style) for a in part])
         if config.memory:
             wanted = [(a.words, a.style, () if a.hidden is None else (a.hidden,)) for a in part]
-            known = recalled(asked.memory, wanted, config.memory)
-            ids, mask = read_before_text(known, torch.ones(len(part), dtype=torch.bool), ids, mask, config.text_offset)
+            ids, mask = read_before_text(*recalled(asked.memory, wanted, config.memory), ids, mask, config.text_offset)
         found.append(sample_tokens(
             model, config, ids, mask, torch.tensor([[TEXT_END]]), guidance=guidance, temperature=options.temperature,
             top_k=min(options.top_k, config.codebook), seed=seed + start,

@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mvae.data.dataset import Pictures
-from mvae.engine.memory import Memory
+from mvae.engine.memory import Caption, Memory
 
 FIRST_CHOICE = 0.7
 """Share of draws that read the nearest stickers, as in use; the rest reads any of the candidates, against blind trust."""
@@ -38,7 +38,7 @@ class Recall:
         labels = [meta["label"] for meta in pictures.meta]
         styles = [meta.get("style") or None for meta in pictures.meta]
         bar = tqdm(range(len(pictures)), desc="memory", disable=not progress)
-        self.nearest = [memory.recall(labels[i], styles[i], candidates, exclude=[i]).tolist() for i in bar]
+        self.nearest = [memory.nearest(labels[i], styles[i], candidates, exclude=[i]).tolist() for i in bar]
 
     def draw(self, index: list[int], views: list[int], count: int, generator: torch.Generator) -> Tensor:
         """Tokens of ``count`` stickers beside each of B views, int64 [B, count, P]."""
@@ -77,24 +77,31 @@ def damaged(tokens: Tensor, unknown: int, generator: torch.Generator) -> Tensor:
 
 def memory_of(metas: Sequence[dict], tokens: Tensor, latent_id: str) -> Memory:
     """Every picture by its caption. ``metas``: N samples' fields; ``tokens``: int64 [N, P]."""
-    labels, tags = [meta["label"] for meta in metas], [meta.get("tags", []) for meta in metas]
-    return Memory.build(labels, tags, [meta.get("style") or "" for meta in metas], tokens.numpy(), latent_id)
+    captions = [Caption(meta["label"], tuple(meta.get("tags", ()))) for meta in metas]
+    return Memory.build(captions, [meta.get("style") or "" for meta in metas], tokens.numpy(), latent_id)
 
 
-def recalled(memory: Memory, asked: Sequence[tuple[str, str | None, Collection[int]]], count: int) -> Tensor:
-    """What is read beside each of B prompts, as the engine recalls it: int64 [B, count, P].
+def recalled(
+    memory: Memory, asked: Sequence[tuple[str, str | None, Collection[int]]], count: int
+) -> tuple[Tensor, Tensor]:
+    """What is read beside each of B prompts, as the engine recalls it: int64 [B, count, P], and which are there, bool [B, count].
 
     ``asked``: prompt, style, and stickers that must not be recalled.
     """
-    rows = np.stack([memory.recall(prompt, style, count, exclude=hidden) for prompt, style, hidden in asked])
-    return torch.from_numpy(memory.tokens[rows].astype(np.int64))
+    tokens = torch.zeros(len(asked), count, memory.tokens.shape[1], dtype=torch.int64)
+    present = torch.zeros(len(asked), count, dtype=torch.bool)
+    for row, (prompt, style, hidden) in enumerate(asked):
+        found = memory.recall(prompt, style, count, exclude=hidden)
+        tokens[row, : len(found)] = torch.from_numpy(memory.tokens[found].astype(np.int64))
+        present[row, : len(found)] = True
+    return tokens, present
 
 
 def read_before_text(memory: Tensor, present: Tensor, ids: Tensor, mask: Tensor, text_offset: int) -> tuple[Tensor, Tensor]:
     """What the encoder reads: tokens [B, K, P], then the text's ids [B, T] moved by ``text_offset``; masks likewise.
 
-    ``present`` bool [B]: without it a row's memory is masked, never left out, so that the text keeps its place.
+    ``present`` bool [B, K]: what is not there is masked, never left out, so that the text keeps its place.
     """
     seen = memory.flatten(1)
-    there = present[:, None].expand_as(seen)
+    there = present.repeat_interleave(memory.shape[2], 1)
     return torch.cat([torch.where(there, seen, 0), ids + text_offset], 1), torch.cat([there.to(mask.dtype), mask], 1)

@@ -117,7 +117,8 @@ class Seq2SeqTraining:
         if self.recall is not None:
             known = self.recall.draw(indices, chosen, self.config.memory, generator)
             kept = torch.rand(len(indices), generator=generator) >= self.recipe.drop_memory
-            ids, mask = read_before_text(known, kept & torch.tensor([bool(t) for t in texts]), ids, mask, self.config.text_offset)
+            there = (kept & torch.tensor([bool(t) for t in texts]))[:, None].expand(-1, self.config.memory)
+            ids, mask = read_before_text(known, there, ids, mask, self.config.text_offset)
         return {"tokens": tokens, "read": self._disturbed(tokens, generator), "ids": ids, "mask": mask}
 
     def _disturbed(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
@@ -145,8 +146,7 @@ class Seq2SeqTraining:
             (pictures.meta[i]["label"], pictures.meta[i].get("style"), [i] if pictures is self.pictures else ())
             for pictures, index in parts for i in index
         ]
-        known = recalled(self.memory, asked, self.config.memory)
-        return read_before_text(known, torch.ones(len(ids), dtype=torch.bool), ids, mask, self.config.text_offset)
+        return read_before_text(*recalled(self.memory, asked, self.config.memory), ids, mask, self.config.text_offset)
 
     def _nats(self, model: nn.Module, pictures: Pictures, count: int = 256) -> float:
         """Cross-entropy of exact tokens given "STYLE label", nats per token, on evenly spaced pictures."""

@@ -9,7 +9,7 @@ from PIL import Image
 
 import mvae
 from mvae.__main__ import main
-from mvae.engine.memory import Memory, read_memory
+from mvae.engine.memory import Caption, Memory, read_memory
 from mvae.engine.model import load
 from mvae.errors import ImageError, OptionError, PromptError
 
@@ -69,8 +69,8 @@ def test_what_cannot_be_remembered(model, arguments, error):
 
 def test_foreign_memories_are_refused(model, tiny):
     own = model.remember(picture(), "box")
-    short = Memory.build(["box"], [[]], [""], np.zeros((1, 9), np.int64), own.latent_id)
-    large = Memory.build(["box"], [[]], [""], np.full(own.tokens.shape, 4096), own.latent_id)
+    short = Memory.build([Caption("box")], [""], np.zeros((1, 9), np.int64), own.latent_id)
+    large = Memory.build([Caption("box")], [""], np.full(own.tokens.shape, 4096), own.latent_id)
     for foreign in (dataclasses.replace(own, latent_id="other"), short, large):
         with pytest.raises(OptionError, match="expected"):
             model.generate(**ASKED, own=foreign)

@@ -13,7 +13,7 @@ from transformers import MarianMTModel
 
 from export.entry import build_entry
 from export.source import recommend
-from mvae.engine.memory import MEMORY, Memory
+from mvae.engine.memory import MEMORY, Caption, Memory
 from mvae.engine.model import load
 from mvae.engine.options import Options
 from mvae.errors import IntegrityError
@@ -33,11 +33,11 @@ def test_what_is_recalled_changes_what_is_drawn(entry, level):
     model = load(f"tiny-memory-{level}", folder=entry)
     asked = {"prompt": "red apple", "style": "noto", "seed": 1, "temperature": 3.0}
     sticker = model.generate(**asked)
-    assert sticker.recalled == (0, 1) and LABELS[0] == "red apple"
+    assert sticker.recalled == (0,) and LABELS[0] == "red apple"
     assert sticker.tokens == model.generate(**asked).tokens
     memory = model.memory
     other = np.random.default_rng(9).integers(0, VAE.latent.codebook, memory.tokens.shape)
-    model.memory = Memory.build(LABELS, [[]] * 4, memory.styles, other, memory.latent_id)
+    model.memory = Memory.build(list(map(Caption, LABELS)), memory.styles, other, memory.latent_id)
     assert model.generate(**asked).tokens != sticker.tokens
 
 
@@ -92,7 +92,7 @@ def test_a_memory_that_does_not_belong_is_refused(entry, tmp_path, change):
         tokens = tiny_memory().tokens.astype(np.int64)
         latent = "other" if change == "other latent" else VAE.latent_id
         tokens = tokens + 1000 if change == "other tokens" else tokens
-        (copy / MEMORY).write_bytes(Memory.build(LABELS, [[]] * 4, [""] * 4, tokens, latent).to_bytes())
+        (copy / MEMORY).write_bytes(Memory.build(list(map(Caption, LABELS)), [""] * 4, tokens, latent).to_bytes())
     manifest.refresh(copy)
     with pytest.raises(IntegrityError):
         load("tiny-memory-fp32", folder=copy)

@@ -5,7 +5,7 @@ import torch
 
 from mvae.config import Seq2SeqConfig
 from mvae.data.dataset import Pictures
-from mvae.engine.memory import Memory
+from mvae.engine.memory import Caption, Memory
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
 from mvae.training.recall import Recall, damaged, read_before_text
 from mvae.training.sampling import sample_tokens
@@ -21,7 +21,7 @@ def recall(views: list[int]) -> Recall:
     meta = [{"label": label, "style": style, "tags": []} for label, style in zip(LABELS, STYLES, strict=True)]
     pictures = Pictures(np.zeros((6, 8, 8, 4), np.uint8), LABELS, meta)
     tokens = torch.arange(6 * 3 * 4).view(6, 3, 4)
-    memory = Memory.build(LABELS, [[]] * 6, STYLES, tokens[:, 0].numpy(), "test")
+    memory = Memory.build([Caption(label) for label in LABELS], STYLES, tokens[:, 0].numpy(), "test")
     return Recall(memory, pictures, tokens, [views] * 6, candidates=4, unknown=UNKNOWN, progress=False)
 
 
@@ -84,7 +84,7 @@ def test_the_text_keeps_its_place_and_an_absent_memory_does_not_matter():
     config = Seq2SeqConfig(d_model=32, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=64, memory=2)
     ids, mask = torch.tensor([[5, TEXT_END]]), torch.tensor([[1, 1]])
     tokens, other = torch.randint(0, 4096, (2, 1, 2, 64))
-    absent, present = torch.tensor([False]), torch.tensor([True])
+    absent, present = torch.zeros(1, 2, dtype=torch.bool), torch.ones(1, 2, dtype=torch.bool)
     read = {name: read_before_text(m, p, ids, mask, config.text_offset)
             for name, m, p in (("a", tokens, absent), ("b", other, absent), ("c", tokens, present), ("d", other, present))}
     assert read["a"][0].shape == (1, 130) and read["c"][0][0, 128:].tolist() == [5 + 4098, TEXT_END + 4098]
@@ -102,7 +102,7 @@ def test_one_table_serves_what_is_read_and_what_is_written():
     model = build_seq2seq(config)
     tables = {model.get_encoder().embed_tokens.weight.data_ptr(), model.model.decoder.embed_tokens.weight.data_ptr()}
     assert tables == {model.lm_head.weight.data_ptr()} and len(model.lm_head.weight) == config.rows == 4098 + config.vocabulary
-    ids, mask = read_before_text(torch.zeros(1, 1, 64, dtype=torch.long), torch.tensor([True]), torch.tensor([[TEXT_END]]),
+    ids, mask = read_before_text(torch.zeros(1, 1, 64, dtype=torch.long), torch.tensor([[True]]), torch.tensor([[TEXT_END]]),
                                  torch.ones(1, 1, dtype=torch.long), config.text_offset)
     empty = torch.tensor([[TEXT_END]])
     drawn = sample_tokens(model.eval(), config, ids, mask, empty, guidance=2.0, temperature=1.0, seed=0, top_k=1)

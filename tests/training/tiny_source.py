@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from export.source import Source, round_to_half
 from mvae.config import Seq2SeqConfig, VaeConfig
-from mvae.engine.memory import Memory
+from mvae.engine.memory import Caption, Memory
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import build_seq2seq
 
@@ -31,7 +31,7 @@ LABELS = ("red apple", "green apple", "blue car", "smiling cat")
 def tiny_memory() -> Memory:
     """Four stickers of random tokens."""
     tokens = np.random.default_rng(0).integers(0, VAE.latent.codebook, (len(LABELS), VAE.latent.positions))
-    return Memory.build(LABELS, [[]] * len(LABELS), ["noto", "twemoji", "noto", "noto"], tokens, VAE.latent_id)
+    return Memory.build([Caption(label) for label in LABELS], ["noto", "twemoji", "noto", "noto"], tokens, VAE.latent_id)
 
 
 def tiny_source(seed: int = 0, memory: int = 0, learned_positions: bool = False) -> Source:
