@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mvae.config import Seq2SeqConfig
 from mvae.errors import DataError, TrainingError
 from mvae.training import precision
 from mvae.training.checkpoint import load_weights, step_generator
@@ -203,7 +204,8 @@ def test_an_exported_entry_can_be_trained_on():
     """Entries are saved by transformers, which leaves out what it computes itself."""
     from mvae.models.seq2seq import build_seq2seq
 
-    model = build_seq2seq(load_recipe("small").seq2seq.config)
+    trained = json.loads(Path("zoo/models/small/manifest.json").read_text())["training"]
+    model = build_seq2seq(Seq2SeqConfig.from_dict(trained["recipe"]["seq2seq"]["config"]))
     positions = model.model.encoder.embed_positions.weight.clone()
     path = Path("zoo/models/small/model.safetensors")
     load_weights(model, path)

@@ -17,7 +17,7 @@ RECIPE = Recipe(
         BASE.vae,
         config=replace(BASE.vae.config, decoder_widths=(128, 80, 48), decoder_blocks=(2, 2, 1)),
         schedule=Schedule(
-            steps=3000, batch=16, learning_rate=2e-3, warmup=150, optimiser="muon", hidden_learning_rate=5e-3, sheet_minutes=15
+            steps=2400, batch=16, learning_rate=2e-3, warmup=150, optimiser="muon", hidden_learning_rate=5e-3, sheet_minutes=15
         ),
         frozen_latent="zoo/latents/1",
         perceptual_from=0.6,
