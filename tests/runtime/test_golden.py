@@ -41,7 +41,8 @@ def test_prompts_become_the_same_text_ids(model_and_golden):
         if prompt:
             assert list(model._text(str(prompt), None).ids) == text.tolist()
             recalled = model.memory.recall(str(prompt), None, shape.memory) if place else []
-            assert [token for number in recalled for token in model.memory.tokens[number]] == ids[:place][mask[:place] == 1].tolist()
+            read = [token for number in recalled for token in model.memory.tokens[number]]
+            assert read == ids[:place][mask[:place] == 1].tolist()
         else:
             assert [model._text.end] == text.tolist() and not mask[:place].any()
 
