@@ -2,7 +2,7 @@
 the captions themselves, the same result in any language that has 32-bit integers.
 
 Legend: N captions, F = ``BUCKETS`` features; rows are sparse, and of unit length in what the label says: a score is the cosine
-with the label, in [0, 1], and what the tags add to it.
+with the label, or what the tags add to it, up to ``TAGS_AT_MOST``; all are in [0, 1].
 """
 
 import unicodedata
@@ -20,6 +20,8 @@ WORD_WEIGHT, SINGULAR_WEIGHT, TRIPLE_WEIGHT, TAG_WEIGHT = 1.0, 0.7, 0.5, 0.6
 """A word of the label counts 1; without an s at its end, which makes a plural in many languages, less; each triple of its
 letters, which forgives endings and typing errors, less again. A tag's count a little less
 than a label's."""
+TAGS_AT_MOST = 0.8
+"""What tags can make of a score: a label that is said is nearer than any collection of tags."""
 STRANGE = 2.0
 """How much more the letters count of a word that no caption has: it is most likely mistyped."""
 _MIX, _STEP, _AGAIN = np.uint32(2654435761), np.uint32(16777619), np.uint32(97531)
@@ -165,8 +167,9 @@ class CaptionIndex:
         return np.log((1 + self.count) / np.maximum(np.bincount(self.known.bucket, minlength=BUCKETS), 1))
 
     @cached_property
-    def _postings(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of every feature where its captions begin, int64 [F + 1]; the captions that have it and its weight there."""
+    def _postings(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Of every feature where its captions begin, int64 [F + 1]; the captions that have it, its weight there and that of the
+        label alone."""
         known, said, rarity = self.known, self.said, self.rarity
         # Unit length of the label alone: whoever says a label finds it, however many tags it has. Without words, of the tags.
         length = np.bincount(said.row, (said.weight * rarity[said.bucket]) ** 2, minlength=self.count)
@@ -174,7 +177,10 @@ class CaptionIndex:
         length = np.sqrt(np.maximum(np.where(length > 0, length, all_of_it), 1e-18))
         order = np.argsort(known.bucket, kind="stable")
         starts = np.concatenate([[0], np.cumsum(np.bincount(known.bucket, minlength=BUCKETS))])
-        return starts, known.row[order], (known.weight * rarity[known.bucket] / length[known.row])[order]
+        of_label = np.zeros(len(known.row))
+        of_label[np.searchsorted(known.row * BUCKETS + known.bucket, said.row * BUCKETS + said.bucket)] = said.weight
+        scale = rarity[known.bucket] / length[known.row]
+        return starts, known.row[order], (known.weight * scale)[order], (of_label * scale)[order]
 
     def scores(self, prompt: str, without: str = "") -> np.ndarray:
         """Of the prompt with every caption, float64 [N]; all zero for a prompt without a known feature.
@@ -182,17 +188,18 @@ class CaptionIndex:
         Features that ``without`` has as well are left out, but not forgotten: the scores tell how much of the *whole* prompt the
         captions explain.
         """
-        starts, rows, values = self._postings
+        starts, rows, values, of_label = self._postings
         found = self._asked(prompt)
         query = found.weight * self.rarity[found.bucket]
         length = np.linalg.norm(query[starts[found.bucket] < starts[found.bucket + 1]])
-        scores = np.zeros(len(self))
+        scores, labels = np.zeros(len(self)), np.zeros(len(self))
         gone = set(features([without]).bucket.tolist())
         for bucket, amount in zip(found.bucket.tolist(), query.tolist(), strict=True):
             if bucket not in gone:
                 part = slice(starts[bucket], starts[bucket + 1])
                 scores[rows[part]] += amount * values[part]
-        return scores / length if length else scores
+                labels[rows[part]] += amount * of_label[part]
+        return np.maximum(labels / length, np.minimum(scores / length, TAGS_AT_MOST)) if length else scores
 
     def _asked(self, prompt: str) -> Features:
         """Features of a prompt; those of words that no caption has count more."""

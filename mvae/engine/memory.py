@@ -27,12 +27,12 @@ MODIFIERS = frozenset(
 )
 """Words that say how, where, how many, or only ask. They find a sticker beside others ("red heart"), not instead ("red cat")."""
 MODIFIER_SHARE = 0.3
-"""How much a prompt's score counts that includes them; the rest is the score without."""
+"""How much a prompt's score counts that includes them; the rest is the score without. The whole prompt's own score is the least."""
 OTHER_LANGUAGE = 0.35
 """What a label in another language counts: "king" is a shoe in Estonian."""
 ENOUGH = 0.3
 """Share of a prompt that a further sticker has to explain."""
-STYLE_BONUS = 0.15
+STYLE_BONUS = 0.1
 """Added to the cosine of stickers in the style asked for: it decides between two good captions, not between good and bad."""
 MEMORY_MAX_BYTES = 1 << 26
 """A larger file is refused unread."""
@@ -123,7 +123,7 @@ class Memory:
         things = [word for word in words_asked if word not in MODIFIERS]
         scores = rows.scores(prompt)
         if things and len(things) < len(words_asked):
-            scores = MODIFIER_SHARE * scores + (1 - MODIFIER_SHARE) * rows.scores(" ".join(things))
+            scores = np.maximum(scores, MODIFIER_SHARE * scores + (1 - MODIFIER_SHARE) * rows.scores(" ".join(things)))
         found, explained = [], []
         while True:
             stickers = self._of_stickers(scores, style)
