@@ -27,7 +27,7 @@ MODIFIERS = frozenset(
 )
 """Words that say how, where, how many, or only ask. They find a sticker beside others ("red heart"), not instead ("red cat")."""
 MODIFIER_SHARE = 0.3
-"""How much a prompt's score counts that includes them; the rest is the score without. It is never less than the whole prompt's."""
+"""How much a score counts that includes them; the rest is the score without. It is never less than the whole prompt's."""
 OTHER_LANGUAGE = 0.35
 """What a label in another language counts: "king" is a shoe in Estonian."""
 ENOUGH = 0.3
