@@ -87,7 +87,7 @@ def bench_file(folder, name, total=41.23):
 def test_what_bench_writes_is_a_table(tmp_path):
     bench_file(tmp_path, "small-int8")
     block = results.render(tmp_path)
-    assert "| model | ONNX files, MB | text, ms | tokens, ms | encode, ms | decode, ms | total, ms | total, p95 |" in block
+    assert "| model | model files, MB | text, ms | tokens, ms | encode, ms | decode, ms | total, ms | total, p95 |" in block
     assert "| `small-int8` | 7.00 | 1.2 | 30.5 | 4.0 | 5.5 | 41.2 | 82.5 |" in block
     assert "on Some CPU" in block
 
