@@ -15,9 +15,10 @@ import gradio as gr
 from mvae.errors import MvaeError
 from ui.about import build_about
 from ui.api import build_api
-from ui.generate import GenerateTab
+from ui.generate import ENGINE, GenerateTab
 from ui.latent_map import LatentMap
 from ui.library import Library
+from ui.remix import RemixTab
 from ui.theme import ASSETS, head, html, masthead, style_sheet, theme
 
 RESULTS = Path(__file__).resolve().parent / "zoo" / "results"
@@ -31,6 +32,8 @@ def build(library: Library, latent_map: LatentMap | None) -> gr.Blocks:
         html(masthead())
         with gr.Tab("Generate", id="generate"):
             GenerateTab(library, latent_map)
+        with gr.Tab("Remix", id="remix"):
+            RemixTab(library, {"concurrency_limit": 1, "concurrency_id": ENGINE, "trigger_mode": "once"})
         with gr.Tab("About", id="about"):
             build_about(library.vae(library.default_names[0]), library.default_names[0] in library.memory_names)
         build_api(library)

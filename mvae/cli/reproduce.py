@@ -1,4 +1,4 @@
-"""``python -m mvae reproduce STUDY``: latent, decoder, seq2seq, memory; and sheets."""
+"""``python -m mvae reproduce STUDY``: latent, decoder, seq2seq, memory, prompts; and sheets."""
 
 import argparse
 from pathlib import Path
@@ -32,6 +32,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     memory.add_argument("--minutes", type=float, default=40.0, help="of training, every arm (default: %(default)s)")
     memory.add_argument("--samples", type=int, default=600, help="stickers of every set, at most (default: %(default)s)")
     _arms(memory, Path("runs/memory"), "processes that train one arm")
+    prompts = _study(studies, "prompts", "people's words, other languages, and combinations in no data set")
+    prompts.add_argument("--model", default=DEFAULT_MODEL, help="default: %(default)s")
+    prompts.add_argument("--samples", type=int, default=300, help="prompts of every set, at most (default: %(default)s)")
+    prompts.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    prompts.add_argument("--workers", type=int, default=2, help="models that draw side by side (default: %(default)s)")
+    prompts.add_argument("--zoo", type=Path, help="zoo entry, or folder of entries, to use instead of the committed zoo")
+    prompts.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
     sheets = _study(studies, "sheets", "100 fixed prompts: real drawing, through the tokens, generated")
     sheets.add_argument("--models", metavar="MODEL", nargs="+", default=[DEFAULT_MODEL], help="default: %(default)s")
     sheets.add_argument("--out", type=Path, default=Path("docs/sheets"), help="one PNG a model (default: %(default)s)")
@@ -57,7 +64,10 @@ def _arms(parser: argparse.ArgumentParser, out: Path, workers: str) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     """Returns the table's rows, or the sheets' paths."""
-    return {"latent": _latent, "decoder": _decoder, "seq2seq": _seq2seq, "memory": _memory, "sheets": _sheets}[args.study](args)
+    chosen = {
+        "latent": _latent, "decoder": _decoder, "seq2seq": _seq2seq, "memory": _memory, "prompts": _prompts, "sheets": _sheets,
+    }
+    return chosen[args.study](args)
 
 
 def _rows(args: argparse.Namespace, rows: list[dict], line: str) -> dict:
@@ -108,6 +118,19 @@ def _memory(args: argparse.Namespace) -> dict:
         for row in rows:
             colour = f", colour {row['colour']:.3f}" if "colour" in row else ""
             print(f"{row['set']:40} {row['arm']:20} object {row['object']:.3f}{colour}")
+    return {"rows": rows}
+
+
+def _prompts(args: argparse.Namespace) -> dict:
+    from mvae.reproduce.prompts import run_all
+
+    rows = run_all(
+        args.model, args.data, args.zoo, samples=args.samples, workers=args.workers, results=args.results, seed=args.seed
+    )
+    if not args.json:
+        for row in rows:
+            shown = {name: row[name] for name in ("object", "attribute", "of_label") if row[name] != ""}
+            print(f"{row['set']:12} {row['asked']:24} " + "  ".join(f"{name} {value:.3f}" for name, value in shown.items()))
     return {"rows": rows}
 
 

@@ -2,8 +2,9 @@
 
     python -m mvae data build emoji --out data/emoji
 
-writes ``train-STYLE-NNNNN.tar`` and ``judge-STYLE-NNNNN.tar`` (at most 500 drawings each), ``index.json`` and ``CREDITS.md``. The
-same bytes come out every time. A stopped build goes on where it was: finished shards are kept.
+writes ``train-STYLE-NNNNN.tar``, ``judge-STYLE-NNNNN.tar`` and ``tone-STYLE-NNNNN.tar`` (skin tones; at most 500 drawings each),
+``names.json`` (labels in other languages), ``index.json`` and ``CREDITS.md``. The same bytes come out every time. A stopped build
+goes on where it was: finished shards are kept.
 """
 
 import io
@@ -17,7 +18,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from mvae.config import caption
-from mvae.data.concepts import Concept, drop_variation, load_concepts
+from mvae.data.concepts import Concept, drop_variation, load_concepts, load_names, load_tones
+from mvae.data.dataset import NAMES
 from mvae.data.fetch import fetch_package, read_members
 from mvae.data.joins import corrections, join_icons, join_names, name_index
 from mvae.data.render import fit_square, lossless_webp, render_icon
@@ -36,7 +38,7 @@ from mvae.data.sources import CAPTION_PACKAGES, SOURCES, Source
 from mvae.errors import DataError
 from mvae.files import write_atomic
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever other bytes come out for the same packages."""
 
 
@@ -54,6 +56,7 @@ class _Drawing:
 @dataclass(frozen=True)
 class _Job:
     path: Path
+    role: str
     source: Source
     size: int
     drawings: tuple[_Drawing, ...]
@@ -70,18 +73,20 @@ def _sample(source: Source, drawing: _Drawing, size: int) -> Sample:
     concept = drawing.concept
     meta = {
         "caption": caption(concept.label, source.style),
-        "concept": concept.code,
+        "concept": concept.base or concept.code,
         "group": concept.group,
         "label": concept.label,
         "licence": source.licence,
         "name": drawing.name,
-        "role": source.role,
+        "role": "tone" if concept.tone else source.role,
         "source": f"{source.package.name}@{source.package.version}",
         "split": concept.split,
         "style": source.style,
         "subgroup": concept.subgroup,
         "tags": list(concept.tags),
     }
+    if concept.tone:
+        meta |= {"tone": concept.tone, "caption": caption(f"{concept.label}, {concept.tone} skin tone", source.style)}
     key = f"{source.style}_{concept.code}" + (f"_{drawing.variant}" if drawing.variant > 1 else "")
     return Sample(key, lossless_webp(_draw(source, drawing.artwork, size)), meta["caption"], meta)
 
@@ -91,14 +96,15 @@ def _run_job(job: _Job) -> int:
     return len(job.drawings)
 
 
-def _joined(archives: dict[str, dict[str, bytes]]) -> tuple[dict[str, Concept], dict[str, list[_Drawing]]]:
-    """All concepts, and per style the drawings that show one, in code order."""
-    base, lib = (archives[package.name] for package in CAPTION_PACKAGES)
-    concepts = load_concepts(base, lib)
+def _joined(
+    archives: dict[str, dict[str, bytes]], concepts: dict[str, Concept], sources: tuple[Source, ...]
+) -> dict[str, list[_Drawing]]:
+    """Per style the drawings that show one of the concepts, in code order."""
+    base = archives[CAPTION_PACKAGES[0].name]
     chars = {s.style: json.loads(archives[s.package.name]["chars.json"]) for s in SOURCES if s.join == "chars"}
     index = name_index(concepts, base, [chars[style] for style in ("fluent-flat", "twemoji", "noto", "openmoji")])
     drawings: dict[str, list[_Drawing]] = {}
-    for source in SOURCES:
+    for source in sources:
         files = archives[source.package.name]
         if source.layout == "webp":
             # Drawings without a counterpart in the other Fluent sets have an unclear origin (flags, some people): dropped.
@@ -122,7 +128,16 @@ def _joined(archives: dict[str, dict[str, bytes]]) -> tuple[dict[str, Concept], 
         for code, name in pairs:
             seen[code] += 1
             drawings[source.style].append(_Drawing(concepts[code], name, (icons[name], defaults), seen[code]))
-    return concepts, drawings
+    return drawings
+
+
+def _planned(archives: dict, base: dict[str, bytes], concepts: dict[str, Concept]) -> list[tuple[str, Source, list[_Drawing]]]:
+    """Role, source and drawings: every source's own, then the skin tones of those that are trained on."""
+    trained = tuple(source for source in SOURCES if source.role == "train")
+    drawn, toned = _joined(archives, concepts, SOURCES), _joined(archives, load_tones(base, concepts), trained)
+    return [(source.role, source, drawn[source.style]) for source in SOURCES] + [
+        ("tone", source, toned[source.style]) for source in trained
+    ]
 
 
 def _archives(cache: Path, progress: bool) -> dict[str, dict[str, bytes]]:
@@ -172,13 +187,14 @@ def build_emoji(out: Path, *, size: int = 128, cache: Path | None = None, worker
         raise DataError(f"{out}: holds a build with other settings ({plan_path.name}); choose another folder or delete it")
     write_atomic(plan_path, json.dumps(plan, indent=1).encode())
 
-    concepts, drawings = _joined(_archives(cache or out / "packages", progress))
+    archives = _archives(cache or out / "packages", progress)
+    base, lib = (archives[package.name] for package in CAPTION_PACKAGES)
+    concepts = load_concepts(base, lib)
     jobs = []
-    for source in SOURCES:
-        found = drawings[source.style]
+    for role, source, found in _planned(archives, base, concepts):
         for number, start in enumerate(range(0, len(found), SHARD_SIZE)):
-            path = out / shard_name(source.role, source.style, number)
-            jobs.append(_Job(path, source, size, tuple(found[start : start + SHARD_SIZE])))
+            path = out / shard_name(role, source.style, number)
+            jobs.append(_Job(path, role, source, size, tuple(found[start : start + SHARD_SIZE])))
     waiting = [job for job in jobs if not job.path.exists()]
     total = sum(len(job.drawings) for job in jobs)
     with tqdm(total=total, desc="drawings", disable=not progress) as bar:
@@ -186,8 +202,10 @@ def build_emoji(out: Path, *, size: int = 128, cache: Path | None = None, worker
         with ProcessPoolExecutor(workers) as pool:
             for count in pool.map(_run_job, waiting):
                 bar.update(count)
-    shards = [index_entry(job.path, job.source.role, job.source.style, len(job.drawings)) for job in jobs]
+    shards = [index_entry(job.path, job.role, job.source.style, len(job.drawings)) for job in jobs]
     index = {"format": FORMAT, "size": size, "concepts": len(concepts), "shards": shards}
+    names = json.dumps(load_names(base, concepts), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    write_atomic(out / NAMES, names.encode())
     write_atomic(out / "CREDITS.md", credits_text().encode())
     write_atomic(out / "index.json", json.dumps(index, indent=1).encode())
     return index

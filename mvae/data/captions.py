@@ -66,10 +66,16 @@ def may_recolour(meta: dict) -> bool:
 
 
 def with_article(label: str, draw: float) -> str:
-    """The label, half of the time with "a" or "an" before it."""
-    if draw < 0.5:
+    """The label, half of the time with "a" or "an" before it, unless it is a number of things."""
+    if draw < 0.5 or label.startswith(("two ", "three ")):
         return label
     return f"{'an' if label[:1] in 'aeiou' else 'a'} {label}"
+
+
+def in_another_language(names: dict[str, list[str]], draws: list[float]) -> str:
+    """A label, or now and then a tag, in a language chosen by two numbers in [0, 1). ``names``: locale → label, then tags."""
+    said = list(names.values())[int(draws[0] * len(names))]
+    return said[0] if draws[1] < 0.75 or len(said) == 1 else said[1 + int((draws[1] - 0.75) * 4 * (len(said) - 1))]
 
 
 def reworded(label: str, tags: list[str], draws: list[float]) -> str:

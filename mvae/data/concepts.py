@@ -4,8 +4,10 @@ import hashlib
 import json
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
+"""Skin tones of Unicode, in the order of their modifiers."""
 UNSEEN_SHARE = 20
 """One base concept in twenty (5 %) is never trained on."""
 
@@ -24,6 +26,10 @@ class Concept:
     subgroup: str
     split: str
     """``train`` or ``unseen``."""
+    tone: str | None = None
+    """A skin tone of :data:`TONES`; ``code`` is then that of the variant, the rest that of the base emoji."""
+    base: str | None = None
+    """With a tone: the base emoji's code."""
 
 
 def drop_variation(code: str) -> str:
@@ -70,3 +76,31 @@ def load_concepts(emojibase: dict[str, bytes], emojilib: dict[str, bytes]) -> di
         subgroup = names["subgroups"].get(str(entry.get("subgroup")), "component")
         concepts[code] = Concept(code, label, tags, group, subgroup, split_of(label))
     return concepts
+
+
+def load_tones(emojibase: dict[str, bytes], concepts: dict[str, Concept]) -> dict[str, Concept]:
+    """Variants of one skin tone, by their code; those of two persons with a tone each are left out."""
+    found = {}
+    for entry in json.loads(emojibase["en/data.json"]):
+        base = concepts.get(drop_variation(entry["hexcode"]))
+        for skin in entry.get("skins", []) if base else []:
+            if isinstance(skin.get("tone"), int):
+                code = drop_variation(skin["hexcode"])
+                found[code] = replace(base, code=code, tone=TONES[skin["tone"] - 1], base=base.code)
+    return found
+
+
+def load_names(emojibase: dict[str, bytes], concepts: dict[str, Concept]) -> dict[str, dict[str, list[str]]]:
+    """Locale → code → label, then tags, in lower case, for every locale but English (``en``)."""
+    names: dict[str, dict[str, list[str]]] = {}
+    for path in sorted(emojibase):
+        locale, _, file = path.partition("/")
+        if file != "data.json" or locale == "en":
+            continue
+        names[locale] = {}
+        for entry in json.loads(emojibase[path]):
+            code = drop_variation(entry["hexcode"])
+            if code in concepts and entry.get("label"):
+                words = [entry["label"], *entry.get("tags", [])]
+                names[locale][code] = list(dict.fromkeys(word.lower().replace("’", "'") for word in words))
+    return names

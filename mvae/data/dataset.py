@@ -5,6 +5,7 @@ Legend: B batch, S side. Pictures are kept as premultiplied uint8 RGBA [N, S, S,
 
 import colorsys
 import io
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from tqdm import tqdm
 from mvae.data.render import fit_square
 from mvae.data.shards import read_shard
 from mvae.errors import DataError
+
+NAMES = "names.json"
+"""Beside the shards: labels and tags in other languages, locale → concept → words."""
 
 
 @dataclass
@@ -54,6 +58,11 @@ def load_pictures(data: Path, *, size: int, role: str = "train", split: str | No
             pixels.append(np.asarray(image.convert("RGBa")))
             captions.append(sample.caption)
             meta.append(sample.meta)
+    names = data / NAMES
+    if names.is_file():
+        known = json.loads(names.read_text(encoding="utf-8"))
+        for about in meta:
+            about["names"] = {locale: said[about["concept"]] for locale, said in known.items() if about.get("concept") in said}
     if not captions:
         raise DataError(
             f"{data}: no {role} samples found in {len(paths)} shards, expected {role}-*.tar as written by `mvae data build`"

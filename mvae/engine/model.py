@@ -85,15 +85,21 @@ class Model:
         top_k: int | None = None,
         index: int = 0,
         own: Memory | None = None,
+        negative: str = "",
+        start: Sequence[int] | None = None,
     ) -> Sticker:
         """Draw image ``index`` (0 … 2³²−1) of ``seed`` (0 … 2⁶³−1); the same arguments give the same tokens.
 
         ``prompt``: 1 … 200 characters; ``style``: one of :attr:`styles`, or None; ``guidance`` 0 … 20, 1 is none; ``temperature``
         0 … 5, 0 takes the likeliest token; ``top_k`` 0 (all) … codebook. None stands for the model's own :attr:`defaults`.
         ``own``: pictures of yours (:meth:`remember`) that may be read and redrawn as those of the model's own memory are.
-        Raises PromptError or OptionError.
+        ``negative``: words to lead away from, where there is guidance. ``start``: tokens of a picture of which parts are drawn
+        anew, those that are the mask token (``latent.mask_token``); the others stay. Raises PromptError, OptionError, or
+        TokensError for a start that is no tokens.
         """
-        *_, sticker = self._draw(prompt, style, seed, guidance, temperature, top_k, index, own, self.latent.positions)
+        *_, sticker = self._draw(
+            self.latent.positions, prompt, style, seed, guidance, temperature, top_k, index, own, negative, start
+        )
         return sticker
 
     def generate_many(self, prompt: str, n: int, **options) -> list[Sticker]:
@@ -111,12 +117,16 @@ class Model:
         top_k: int | None = None,
         index: int = 0,
         own: Memory | None = None,
+        negative: str = "",
+        start: Sequence[int] | None = None,
     ) -> Iterator[Sticker]:
         """As :meth:`generate`, but yields the picture after every row of the grid; the last one has ``share`` 1.
 
         What is not drawn yet is decoded from mask tokens. Arguments are checked when the first picture is asked for.
         """
-        return self._draw(prompt, style, seed, guidance, temperature, top_k, index, own, self.latent.row_tokens)
+        return self._draw(
+            self.latent.row_tokens, prompt, style, seed, guidance, temperature, top_k, index, own, negative, start
+        )
 
     def remember(
         self, image: Image.Image, label: str, tags: Sequence[str] = (), style: str | None = None, own: Memory | None = None
@@ -199,20 +209,29 @@ class Model:
         mean, log_variance = self._encode(image, "mean", "log_variance")
         return mean[0], log_variance[0]
 
-    def _draw(self, prompt, style, seed, guidance, temperature, top_k, index, own, at_once: int) -> Iterator[Sticker]:
+    def _draw(
+        self, at_once: int, prompt, style, seed, guidance, temperature, top_k, index, own, negative, start
+    ) -> Iterator[Sticker]:
         """Yields after every ``at_once`` tokens; the lock is never held while the caller has the turn."""
         options = check_options(self.defaults, guidance, temperature, top_k, self.latent.codebook)
         seed, index = whole("seed", seed, 0, SEED_MAX), whole("image index", index, 0, IMAGE_INDEX_MAX)
         style, memory = check_style(style), self.memory_with(own)
         positions, mask = self.latent.positions, self.latent.mask_token
+        begin = None if start is None else self._check_tokens(start)[0]
         with self._lock:
             begun = perf_counter()
             text = self._text(prompt, style)
-            texts = [text.ids] if options.guidance == 1 else [text.ids, (self._text.end,)]
+            texts = [text.ids]
+            if options.guidance != 1:
+                nothing = isinstance(negative, str) and not negative.strip()
+                texts.append((self._text.end,) if nothing else self._text(negative, None).ids)
             recalled, known = (), None
             if memory is not None:
                 found = memory.recall(text.prompt, style, self._seq2seq.shape.memory)
                 recalled, known = tuple(found.tolist()), memory.tokens[found].astype(np.int64)
+                if begin is not None:  # what is to be completed takes the first place; a damaged sticker is read as one
+                    known = np.concatenate([begin[None], known])[: self._seq2seq.shape.memory]
+                    recalled = recalled[: len(known) - 1]
             reading = self._seq2seq.read(texts, known)
             timings = {"text": _milliseconds(begun), "tokens": 0.0}
         decoding: Decoding | None = None
@@ -220,7 +239,7 @@ class Model:
             with self._lock:
                 begun = perf_counter()
                 if decoding is None:
-                    decoding = self._seq2seq.begin(reading)
+                    decoding = self._seq2seq.begin(reading, None if begin is None else np.where(begin == mask, -1, begin))
                     randoms = uniforms(seed, index, positions)
                 decoding.draw(at_once, randoms, options)
                 timings["tokens"] += _milliseconds(begun)

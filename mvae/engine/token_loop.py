@@ -58,9 +58,10 @@ class TokenModel:
         caches = self._prompt.run(self._text_caches, {"encoder_hidden_states": states})
         return Reading(mask, dict(zip(self._text_caches, caches, strict=True)))
 
-    def begin(self, reading: "Reading") -> "Decoding":
-        """A decoder that has read the texts and drawn nothing."""
-        return Decoding(self.shape, self._step, reading)
+    def begin(self, reading: "Reading", given: np.ndarray | None = None) -> "Decoding":
+        """A decoder that has read the texts and drawn nothing. ``given``: int64 [T], tokens that are taken as they are, −1 where
+        one is to be drawn."""
+        return Decoding(self.shape, self._step, reading, given)
 
 
 class Reading:
@@ -74,8 +75,8 @@ class Reading:
 class Decoding:
     """One image on its way: owns the cache buffers, which the step graph reads and writes in place."""
 
-    def __init__(self, shape: Shape, session: ort.InferenceSession, reading: Reading):
-        self._codebook, self._session = shape.codebook, session
+    def __init__(self, shape: Shape, session: ort.InferenceSession, reading: Reading, given: np.ndarray | None = None):
+        self._codebook, self._session, self._given = shape.codebook, session, given
         rows = reading.mask.shape[0]
         self._binding = session.io_binding()
         self._arrays: list[np.ndarray] = []  # the binding holds bare addresses: these keep the memory alive
@@ -112,9 +113,12 @@ class Decoding:
         self.tokens.append(int(self._ids[0, 0]))
 
     def draw(self, count: int, randoms: np.ndarray, options: Options) -> None:
-        """Append ``count`` sampled tokens to :attr:`tokens`; ``randoms``: float64 [T], one for each position."""
+        """Append ``count`` sampled or given tokens to :attr:`tokens`; ``randoms``: float64 [T], one for each position."""
         for position in range(len(self.tokens), len(self.tokens) + count):
             logits = self.logits()
+            if self._given is not None and self._given[position] >= 0:
+                self.feed(self._given[position])
+                continue
             row = logits[0] if len(logits) == 1 else guided(logits[0], logits[1], options.guidance)
             self.feed(sample(row, randoms[position], options.temperature, options.top_k))
 

@@ -1,8 +1,8 @@
 """``python -m mvae.evaluate.results``: writes the tables of README.md between its ``results`` marks from ``zoo/results/*.csv``.
 
 Names of result files: ``evaluate-MODEL-MACHINE-DATE.csv``, ``compare-FIRST-vs-SECOND-MACHINE-DATE.csv``,
-``bench-MACHINE-DATE.csv``, ``latent-arms-MACHINE-DATE.csv`` and ``memory-arms-MACHINE-DATE.csv``. Of several that differ in the
-date alone, the newest counts. Needs neither torch nor numpy.
+``bench-MACHINE-DATE.csv``, ``STUDY-arms-MACHINE-DATE.csv`` and ``prompts-MODEL-arms-MACHINE-DATE.csv``. Of several that differ
+in the date alone, the newest counts. Needs neither torch nor numpy.
 """
 
 import argparse

@@ -85,9 +85,31 @@ def memory_table(rows: Rows) -> list[str]:
     return ["### A memory of stickers, and none", "", about, "", *table(head, body)]
 
 
+def prompts_table(rows: Rows) -> list[str]:
+    """``reproduce prompts``: one model on every set of prompts."""
+    about = (
+        "Each score stands beside the same measure of real pictures, as they are and through the model's tokens; other words and "
+        "languages stand beside the same drawings asked for by label. *Tokens as nearest*: share of a sticker's tokens that its "
+        "nearest training drawing has at the same place; *recited*: share of stickers that are one, nearly."
+    )
+    head = [
+        "asked for", "object", "of label", "token ceiling", "real ceiling", "as asked", "through tokens", "real",
+        "tokens as nearest", "recited", "stickers",
+    ]
+    names = (
+        "object", "of_label", "token_object", "real_object", "attribute", "token_attribute", "real_attribute",
+        "tokens_as_nearest", "recited",
+    )
+    body = [[f"{row['set']}: {row['asked']}", *(_share(row[name]) for name in names), row["stickers"]] for row in rows]
+    title = f"### Other words, languages and combinations: `{rows[0]['model']}`"
+    return [title, "", about, "", *table(head, body)]
+
+
 def _share(value: str) -> str:
     return f"{float(value):.3f}" if value else "–"
 
 
-STUDIES = {"latent": latent_table, "decoder": decoder_table, "seq2seq": seq2seq_table, "memory": memory_table}
+STUDIES = {
+    "latent": latent_table, "decoder": decoder_table, "seq2seq": seq2seq_table, "memory": memory_table, "prompts": prompts_table,
+}
 """By the first word of a result file's name."""

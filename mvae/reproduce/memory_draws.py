@@ -14,7 +14,7 @@ from transformers import MarianMTModel
 from mvae.config import Seq2SeqConfig, caption
 from mvae.data.captions import HUES, dominant_hue, may_recolour, nearest_colour, recoloured_label
 from mvae.data.dataset import Pictures, rotate_hue
-from mvae.engine.memory import Caption, Memory
+from mvae.engine.memory import Memory
 from mvae.engine.options import Options
 from mvae.evaluate.ceilings import hits, recognition
 from mvae.evaluate.judge import Judge
@@ -22,7 +22,7 @@ from mvae.evaluate.through_tokens import tokens_of
 from mvae.models.export_wrappers import DecoderGraph
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import TEXT_END
-from mvae.training.recall import read_before_text, recalled
+from mvae.training.recall import caption_of, read_before_text, recalled
 from mvae.training.sampling import sample_tokens
 from mvae.training.text import encode_texts
 
@@ -67,8 +67,7 @@ def trained(pictures: Pictures, memory: Memory, count: int, seed: int = 0) -> Se
 def left_out(unseen: Pictures, vae: MVAE, memory: Memory, count: int, seed: int = 0) -> Set:
     """Concepts that were never trained on, whose drawings in the *other* styles are in the memory."""
     metas, known = unseen.meta, len(memory)
-    captions = [Caption(m["label"], tuple(m.get("tags", ()))) for m in metas]
-    larger = memory.with_stickers(captions, [m["style"] for m in metas], tokens_of(vae, unseen).numpy())
+    larger = memory.with_stickers([caption_of(m) for m in metas], [m["style"] for m in metas], tokens_of(vae, unseen).numpy())
     chosen = choose(unseen, count, seed)
     asked = [Asked(metas[i]["label"], metas[i]["style"], metas[i]["concept"], hidden=known + i) for i in chosen]
     return Set("never seen, other styles in the memory", asked, unseen.batch(chosen), larger)

@@ -26,10 +26,12 @@ from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import load_weights, save_tensors, unique_state
 from mvae.training.loop import process_group, train_stage
 from mvae.training.recipe import Recipe, load_recipe
+from mvae.training.scenes import compute_scenes
 from mvae.training.seq2seq_stage import Seq2SeqTraining
 from mvae.training.text import save_tokenizer, train_tokenizer
 from mvae.training.vae_stage import VaeTraining
 from mvae.training.views import compute_views
+from mvae.training.warm_start import begin_with
 
 
 def run(args: argparse.Namespace) -> dict:
@@ -119,18 +121,29 @@ def train_seq2seq(
     made = rank == 0
     if dist.is_initialized() and not made:
         dist.barrier()  # the first process makes tokenizer and views, the others read them
-    if made and start is None and not (resume and path.exists()):
-        save_tokenizer(train_tokenizer(pictures, recipe.seq2seq.config.codebook), path)
+    own_words = start is None or recipe.seq2seq.new_tokenizer
+    if made and own_words and not (resume and path.exists()):
+        save_tokenizer(train_tokenizer(pictures, recipe.seq2seq.config.vocabulary - 4), path)
     tokenizer = Tokenizer.from_file(str(path))
     vae.to("cuda" if torch.cuda.is_available() else "cpu")
     views = compute_views(
         vae, pictures, recipe.seq2seq.views, recipe.seq2seq.schedule.seed, folder / "views.safetensors", mark, progress
     )
+    scenes = None
+    if recipe.seq2seq.scenes:
+        toned = load_pictures(source, size=recipe.vae.config.image_size, role="tone", split="train", progress=progress)
+        scenes = compute_scenes(
+            vae, pictures, toned, recipe.seq2seq.scenes, recipe.seq2seq.schedule.seed, folder / "scenes.safetensors",
+            f"{mark} {recipe.seq2seq.scenes}", progress,
+        )
     if dist.is_initialized() and made:
         dist.barrier()
-    training = Seq2SeqTraining(recipe.seq2seq, pictures, views, unseen, vae, tokenizer)
+    training = Seq2SeqTraining(recipe.seq2seq, pictures, views, unseen, vae, tokenizer, scenes)
     if start is not None:
-        load_weights(training.module.model, start / "model.safetensors")
+        if own_words:
+            begin_with(training.module.model, recipe.seq2seq.config, tokenizer, start)
+        else:
+            load_weights(training.module.model, start / "model.safetensors")
     module = train_stage(training, folder, resume=resume, progress=progress)
     if rank == 0:
         write_atomic(out / "seq2seq_config.json", json.dumps(recipe.seq2seq.config.to_dict(), indent=1).encode())
@@ -140,7 +153,10 @@ def train_seq2seq(
 
 
 def adopt_vae(entry: Path, out: Path, recipe: Recipe) -> None:
-    """Copy an entry's VAE and tokenizer into the run ``out``. Raises :class:`DataError` where they are missing or differ."""
+    """Copy an entry's VAE, and its tokenizer unless the recipe learns one, into the run ``out``.
+
+    Raises :class:`DataError` where they are missing or differ.
+    """
     needed = ("vae_config.json", "vae.safetensors", "tokenizer.json", "model.safetensors")
     missing = [name for name in needed if not (entry / name).is_file()]
     if missing:
@@ -149,6 +165,6 @@ def adopt_vae(entry: Path, out: Path, recipe: Recipe) -> None:
     if found != recipe.vae.config:
         raise DataError(f"warm start: {entry} holds {found}, expected the recipe's {recipe.vae.config}")
     out.mkdir(parents=True, exist_ok=True)
-    for name in needed[:-1]:
+    for name in needed[:2] if recipe.seq2seq.new_tokenizer else needed[:3]:
         if not (out / name).exists():
             shutil.copyfile(entry / name, out / name)

@@ -40,10 +40,15 @@ class Recall:
         bar = tqdm(range(len(pictures)), desc="memory", disable=not progress)
         self.nearest = [memory.nearest(labels[i], styles[i], candidates, exclude=[i]).tolist() for i in bar]
 
-    def draw(self, index: list[int], views: list[int], count: int, generator: torch.Generator) -> Tensor:
-        """Tokens of ``count`` stickers beside each of B views, int64 [B, count, P]."""
+    def draw(
+        self, index: list[int], views: list[int], count: int, distracted: float, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """What is read beside each of B views: tokens int64 [B, count, P], and which are there, bool [B, count].
+
+        One sticker, and with the chance ``distracted`` a second one that the caption does not speak of.
+        """
         read: list[list[tuple[int, int]]] = []
-        draws = torch.rand(len(index), 4, generator=generator).tolist()
+        draws = torch.rand(len(index), 5, generator=generator).tolist()
         for picture, view, draw in zip(index, views, draws, strict=True):
             known = [(other, 0) for other in self.nearest[picture]]
             others = [other for other in self.views[picture] if other != view]
@@ -54,10 +59,23 @@ class Recall:
             if draw[2] >= FIRST_CHOICE:
                 known = [known[place] for place in torch.randperm(len(known), generator=generator).tolist()]
             read.append(known[:count])
+        present = torch.zeros(len(index), count, dtype=torch.bool)
+        present[:, 0] = True
+        if count > 1:
+            present[:, 1] = torch.tensor([draw[4] < distracted for draw in draws])
         chosen = torch.tensor(read)
         drawn = self.tokens[chosen[..., 0], chosen[..., 1]]
         copied = (chosen == torch.tensor([*zip(index, views, strict=True)])[:, None]).all(-1, keepdim=True)
-        return torch.where(copied, damaged(drawn.flatten(0, 1), self.unknown, generator).view_as(drawn), drawn)
+        return torch.where(copied, damaged(drawn.flatten(0, 1), self.unknown, generator).view_as(drawn), drawn), present
+
+    def of(self, named: list[tuple[int, ...]], count: int) -> tuple[Tensor, Tensor]:
+        """The stickers that captions name, in their order: as :meth:`draw`."""
+        tokens = torch.zeros(len(named), count, self.tokens.shape[2], dtype=self.tokens.dtype)
+        present = torch.zeros(len(named), count, dtype=torch.bool)
+        for row, pictures in enumerate(named):
+            for place, picture in enumerate(pictures[:count]):
+                tokens[row, place], present[row, place] = self.tokens[picture, 0], True
+        return tokens, present
 
 
 def damaged(tokens: Tensor, unknown: int, generator: torch.Generator) -> Tensor:
@@ -77,8 +95,14 @@ def damaged(tokens: Tensor, unknown: int, generator: torch.Generator) -> Tensor:
 
 def memory_of(metas: Sequence[dict], tokens: Tensor, latent_id: str) -> Memory:
     """Every picture by its caption. ``metas``: N samples' fields; ``tokens``: int64 [N, P]."""
-    captions = [Caption(meta["label"], tuple(meta.get("tags", ()))) for meta in metas]
+    captions = [caption_of(meta) for meta in metas]
     return Memory.build(captions, [meta.get("style") or "" for meta in metas], tokens.numpy(), latent_id)
+
+
+def caption_of(meta: dict) -> Caption:
+    """What a sample is found by: its label, tags and labels in other languages."""
+    names = dict.fromkeys(said[0] for said in meta.get("names", {}).values())
+    return Caption(meta["label"], tuple(meta.get("tags", ())), tuple(name for name in names if name != meta["label"]))
 
 
 def recalled(

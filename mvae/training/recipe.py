@@ -98,6 +98,18 @@ class Seq2SeqStage:
     """Share of captions without a style word: the model then chooses the style itself."""
     word_augmentation: float = 0.25
     """Share of captions that are said in other words: a tag, or the label with a tag."""
+    new_tokenizer: bool = False
+    """A warm start learns text pieces of its own instead of taking over those of its beginning."""
+    languages: float = 0.0
+    """Share of captions in another language, where the data set knows any."""
+    sentences: float = 0.0
+    """Share of English captions inside a sentence ("please draw a cat"), in another order, or mistyped; a third each."""
+    scenes: int = 0
+    """Compositions that are learned from beside the pictures (:mod:`mvae.data.compose`)."""
+    scene_share: float = 0.0
+    """Share of draws that use a composition or a skin tone."""
+    distracted: float = 0.1
+    """Share of draws that read a sticker more than the caption names, where there is room for one."""
 
 
 @dataclass(frozen=True)

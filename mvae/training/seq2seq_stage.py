@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from random import Random
 
 import torch
 from tokenizers import Tokenizer
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 from transformers import MarianMTModel
 
 from mvae.config import Seq2SeqConfig, caption
-from mvae.data.captions import reworded, with_article
+from mvae.data.captions import in_another_language, reworded, with_article
 from mvae.data.dataset import Pictures
+from mvae.data.paraphrase import in_a_sentence, in_other_order, mistyped
 from mvae.engine.options import Options
 from mvae.models.mvae import MVAE
 from mvae.models.quantile import cell_index, cells_to_tokens
@@ -22,6 +24,7 @@ from mvae.training.cross_entropy import head_cross_entropy
 from mvae.training.recall import Recall, memory_of, read_before_text, recalled
 from mvae.training.recipe import Seq2SeqStage
 from mvae.training.sampling import sample_tokens
+from mvae.training.scenes import Scenes
 from mvae.training.sheets import save_sheet
 from mvae.training.text import encode_texts
 from mvae.training.vae_stage import epoch_indices
@@ -57,10 +60,11 @@ class Seq2SeqModule(nn.Module):
 class Seq2SeqTraining:
     """See :class:`mvae.training.loop.Stage`."""
 
-    def __init__(self, recipe: Seq2SeqStage, pictures: Pictures, views: Views, unseen: Pictures, vae: MVAE, tokenizer: Tokenizer):
+    def __init__(self, recipe: Seq2SeqStage, pictures: Pictures, views: Views, unseen: Pictures, vae: MVAE, tokenizer: Tokenizer,
+                 scenes: Scenes | None = None):
         self.recipe, self.pictures, self.views, self.unseen = recipe, pictures, views, unseen
         self.vae, self.tokenizer = vae.eval(), tokenizer
-        self.schedule, self.config = recipe.schedule, recipe.config
+        self.schedule, self.config, self.scenes = recipe.schedule, recipe.config, scenes
         torch.manual_seed(recipe.schedule.seed)
         model = build_seq2seq(recipe.config)
         if recipe.informed_start:
@@ -91,17 +95,26 @@ class Seq2SeqTraining:
         recipe, meta = self.recipe, self.pictures.meta[index]
         if draw[0] < recipe.drop_text:
             return ""
-        text = self.views.labels[index][view]
-        if draw[1] < recipe.word_augmentation and view == 0:
-            text = reworded(text, meta.get("tags", []), draw[2:4])
-        else:
-            text = with_article(text, draw[2])
-        return caption(text, None if draw[4] < recipe.drop_style else meta.get("style"))
+        text, others = self.views.labels[index][view], meta.get("names")
+        style = None if draw[4] < recipe.drop_style else meta.get("style")
+        if others and view == 0 and draw[1] < recipe.languages:
+            return caption(in_another_language(others, draw[2:4]), style)
+        if draw[1] < recipe.languages + recipe.word_augmentation and view == 0:
+            return caption(reworded(text, meta.get("tags", []), draw[2:4]), style)
+        return caption(self.as_people_say(with_article(text, draw[2]), draw[8]), style)
+
+    def as_people_say(self, words: str, draw: float) -> str:
+        """``words``, or now and then a sentence with them, another order, a typing error."""
+        share = self.recipe.sentences
+        if draw >= share:
+            return words
+        random = Random(int(draw * 2**40))
+        return random.choice((in_a_sentence, in_other_order, mistyped))(words, random)
 
     def batch(self, step: int, rank: int, world: int) -> dict:
         generator = step_generator(self.schedule.seed, step, rank)
         indices = epoch_indices(len(self.pictures), self.schedule.batch, step, self.schedule.seed)[rank::world].tolist()
-        draws = torch.rand(len(indices), 8, generator=generator).tolist()
+        draws = torch.rand(len(indices), 9, generator=generator).tolist()
         chosen, texts = [], []
         for index, draw in zip(indices, draws, strict=True):
             others = self.choices[index]
@@ -113,13 +126,32 @@ class Seq2SeqTraining:
         noise = torch.randn(mean.shape, generator=generator) * self.views.deviation[indices, chosen].float()
         cells = cell_index(torch.where(sampled, mean + noise, mean), self.vae.config.levels)
         tokens = cells_to_tokens(cells, self.vae.config.levels, self.vae.config.depth)
+        composed = self._compose(texts, tokens, generator)
         ids, mask = encode_texts(self.tokenizer, texts)
         if self.recall is not None:
-            known = self.recall.draw(indices, chosen, self.config.memory, generator)
+            known, there = self.recall.draw(indices, chosen, self.config.memory, self.recipe.distracted, generator)
+            if composed:
+                rows = list(composed)
+                known[rows], there[rows] = self.recall.of([self.scenes.named[composed[row]] for row in rows], self.config.memory)
             kept = torch.rand(len(indices), generator=generator) >= self.recipe.drop_memory
-            there = (kept & torch.tensor([bool(t) for t in texts]))[:, None].expand(-1, self.config.memory)
+            there = there & (kept & torch.tensor([bool(t) for t in texts]))[:, None]
             ids, mask = read_before_text(known, there, ids, mask, self.config.text_offset)
         return {"tokens": tokens, "read": self._disturbed(tokens, generator), "ids": ids, "mask": mask}
+
+    def _compose(self, texts: list[str], tokens: Tensor, generator: torch.Generator) -> dict[int, int]:
+        """Puts compositions in the place of some rows' texts and tokens; row → composition."""
+        if self.scenes is None:
+            return {}
+        composed = {}
+        for row, draw in enumerate(torch.rand(len(texts), 6, generator=generator).tolist()):
+            if draw[0] >= self.recipe.scene_share:
+                continue
+            number = composed[row] = int(draw[1] * len(self.scenes))
+            words = self.as_people_say(with_article(self.scenes.words[number], draw[2]), draw[3])
+            style = None if draw[4] < self.recipe.drop_style else self.scenes.styles[number]
+            texts[row] = "" if draw[5] < self.recipe.drop_text else caption(words, style)
+            tokens[row] = self.scenes.tokens[number]
+        return composed
 
     def _disturbed(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """``tokens`` with a share of each row taken from the next row, at the same places (``input_noise``)."""

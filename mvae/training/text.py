@@ -15,7 +15,8 @@ SPECIALS = ["<pad>", "<eos>", "<unk>"]
 
 
 def train_tokenizer(pictures: Pictures, vocabulary: int) -> Tokenizer:
-    """Learn at most ``vocabulary`` pieces from labels, tags and style words; text is NFKC-normalised and lower-cased."""
+    """Learn at most ``vocabulary`` pieces from labels, tags and style words, and once for each concept from its words in other
+    languages; text is NFKC-normalised and lower-cased."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -26,6 +27,8 @@ def train_tokenizer(pictures: Pictures, vocabulary: int) -> Tokenizer:
     lines = []
     for text, meta in zip(pictures.captions, pictures.meta, strict=True):
         lines += [text, meta.get("label", text), *meta.get("tags", [])]
+    concepts = {meta.get("concept"): meta.get("names", {}) for meta in pictures.meta}
+    lines += [word for names in concepts.values() for said in names.values() for word in said]
     tokenizer.train_from_iterator(lines + [caption("a", style) for style in STYLES] * 50, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", TEXT_END)])
     return tokenizer

@@ -17,7 +17,7 @@ from mvae.data.dataset import Pictures, colourise, rotate_hue, scale, shift
 from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import save_tensors, step_generator
 
-KINDS = ("mirror", "recolour", "move", "nudge", "recolour", "recolour")
+KINDS = ("nudge", "move", "mirror", "recolour", "recolour", "recolour")
 """What is done to a picture in view 1, 2, 3 … A nudge, by one or two pixels of 128, changes most tokens, hardly the drawing."""
 
 

@@ -166,6 +166,39 @@ def test_the_memory_counts_among_the_bytes(memory_zoo):
     assert model.bytes == mvae.available(memory_zoo)[model.name] == sum(file.stat().st_size for file in files)
 
 
+def test_a_negative_prompt_is_led_away_from(tiny):
+    asked = {"prompt": "red apple", "seed": 3, "guidance": 3.0}
+    plain = tiny.generate(**asked).tokens
+    assert tiny.generate(**asked, negative="  ").tokens == plain != tiny.generate(**asked, negative="blue").tokens
+    asked["guidance"] = 1
+    assert tiny.generate(**asked, negative="blue").tokens == tiny.generate(**asked).tokens
+    for wrong in ("x" * 300, None, 3):
+        with pytest.raises(PromptError):
+            tiny.generate("red apple", guidance=2.0, negative=wrong)
+
+
+@pytest.mark.parametrize("name", ["tiny", "memory"])
+def test_only_what_is_unknown_is_drawn_anew(tiny, memory_zoo, name):
+    model = tiny if name == "tiny" else mvae.load("tiny-memory-int8", folder=memory_zoo)
+    whole, mask = model.generate("blue car", seed=1).tokens, model.latent.mask_token
+    assert model.generate("red apple", seed=2, start=whole).tokens == whole
+    start = [mask if place % 3 == 0 else token for place, token in enumerate(whole)]
+    drawn = model.generate("red apple", seed=2, start=start, temperature=2.0).tokens
+    assert all(new == old for new, old in zip(drawn, start, strict=True) if old != mask) and drawn != whole and mask not in drawn
+    assert drawn == model.generate("red apple", seed=2, start=start, temperature=2.0).tokens
+    assert drawn != model.generate("red apple", seed=3, start=start, temperature=2.0).tokens
+    *_, last = model.stream("red apple", seed=2, start=start, temperature=2.0)
+    assert last.tokens == drawn
+    for wrong in (whole[:-1], [mask + 1] * len(whole), [0.5] * len(whole)):
+        with pytest.raises(TokensError):
+            model.generate("red apple", start=wrong)
+
+
+def test_nothing_known_is_drawn_as_without_a_start(tiny):
+    start = [tiny.latent.mask_token] * tiny.latent.positions
+    assert tiny.generate("sun", seed=1, start=start).tokens == tiny.generate("sun", seed=1).tokens
+
+
 def test_encode_decode(tiny):
     picture = tiny.generate("red apple", seed=1).image
     tokens = tiny.encode(picture)

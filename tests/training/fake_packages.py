@@ -44,9 +44,11 @@ def mapped() -> dict[str, str | bytes]:
     names = {NAMES[code]: COLOURS[code.lower().removesuffix("-fe0f")] for code in LABELS}
     table = json.loads(icons(names, aliases={"flag-alias": {"parent": "black-flag"}}))
     table["icons"]["cat"]["hidden"] = True
+    table["icons"]["cat-face-dark"] = {"body": CIRCLE.format("sienna")}
     chars = {code.lower().removesuffix("-fe0f"): name for code, name in NAMES.items()} | {
         "1f3f4": "flag-alias",
         "1faaa": "unknown",
+        "1f431-1f3ff": "cat-face-dark",
     }
     return {"icons.json": json.dumps(table), "chars.json": json.dumps(chars)}
 
@@ -64,12 +66,21 @@ def contents() -> dict[str, dict[str, str | bytes]]:
         }
         for code, label in LABELS.items()
     ]
+    skin = {"hexcode": "1F431-1F3FF", "label": "cat face: dark skin tone", "tone": 5}
+    couple = {"hexcode": "1F431-1F3FF-1F3FB", "label": "cat face: two tones", "tone": [5, 1]}
+    for entry in data:
+        if entry["label"] == "cat face":
+            entry["skins"] = [skin, couple]
+    german = [{"hexcode": "1F34E", "label": "Roter Apfel", "tags": ["Obst", "roter apfel"]}, {"hexcode": "1FAAA", "label": "neu"}]
     shortcodes = {
         f"en/shortcodes/{table}.json": json.dumps({"1F431": "kitty"}) for table in ("cldr", "emojibase", "github", "joypixels")
     }
     groups = {"groups": {"4": "things"}, "subgroups": {"9": "few-things"}}
     packages: dict[str, dict[str, str | bytes]] = {
-        "emojibase-data": {"en/data.json": json.dumps(data), "meta/groups.json": json.dumps(groups), **shortcodes},
+        "emojibase-data": {
+            "en/data.json": json.dumps(data), "de/data.json": json.dumps(german), "meta/groups.json": json.dumps(groups),
+            **shortcodes,
+        },
         "emojilib": {"dist/emoji-en-US.json": json.dumps({"🍎": ["red_fruit", "red apple", "!"]})},
     }
     for source in build.SOURCES:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from mvae.config import STYLES
 from mvae.data import build, joins
+from mvae.data.dataset import NAMES, load_pictures
 from mvae.data.shards import read_shard
 from mvae.errors import DataError, FetchError
 
@@ -69,6 +70,30 @@ def test_build_joins_draws_and_indexes(tmp_path, cache):
     assert pixels.shape == (32, 32, 4)
     assert pixels[16, 16].tolist() == [255, 0, 0, 255]
     assert not pixels[0, 0].any()
+
+
+def test_skin_tones_are_drawings_of_the_same_concept(tmp_path, cache):
+    out = tmp_path / "emoji"
+    index = make(out, cache)
+    toned = samples(out, "tone")
+    assert {shard["style"] for shard in index["shards"] if shard["role"] == "tone"} == {"noto", "twemoji", "fluent-flat"} & {
+        sample.meta["style"] for sample in toned
+    }
+    noto = next(sample for sample in toned if sample.meta["style"] == "noto")
+    assert (noto.meta["concept"], noto.meta["label"], noto.meta["tone"]) == ("1f431", "cat face", "dark")
+    assert noto.key == "noto_1f431-1f3ff" and noto.caption == "noto cat face, dark skin tone" and noto.meta["role"] == "tone"
+    assert all(sample.meta["tone"] == "dark" for sample in toned)  # two persons with a tone each are left out
+    assert not {sample.key for sample in samples(out, "train")} & {sample.key for sample in toned}
+
+
+def test_names_in_other_languages_are_read_with_the_pictures(tmp_path, cache):
+    out = tmp_path / "emoji"
+    make(out, cache)
+    assert json.loads((out / NAMES).read_text("utf-8")) == {"de": {"1f34e": ["roter apfel", "obst"]}}
+    loaded = load_pictures(out, size=32, progress=False)
+    known = {meta["label"]: meta["names"] for meta in loaded.meta}
+    assert known["red apple"] == {"de": ["roter apfel", "obst"]} and known["cat face"] == {}
+    assert {meta["tone"] for meta in load_pictures(out, size=32, role="tone", progress=False).meta} == {"dark"}
 
 
 def test_sets_without_code_points_join_by_name_and_correction(tmp_path, cache):

@@ -34,8 +34,8 @@ def test_no_view_reads_itself_and_others_are_read_as_they_were_drawn():
     reader = recall([0, 2])
     original, moved = set(), set()
     for seed in range(300):
-        drawn = reader.draw([0, 0], [0, 2], 2, torch.Generator().manual_seed(seed))
-        assert drawn.shape == (2, 2, 4)
+        drawn, present = reader.draw([0, 0], [0, 2], 2, 1.0, torch.Generator().manual_seed(seed))
+        assert drawn.shape == (2, 2, 4) and present.all()
         original |= undamaged(drawn[0])
         moved |= undamaged(drawn[1])
     assert 12 in original  # the other style of the same concept
@@ -46,7 +46,7 @@ def test_no_view_reads_itself_and_others_are_read_as_they_were_drawn():
 def test_other_pictures_are_read_nearest_first_most_of_the_time():
     reader = recall([0])
     nearest = reader.tokens[reader.nearest[0][:1], 0]
-    drawn = [reader.draw([0], [0], 1, torch.Generator().manual_seed(seed))[0] for seed in range(600)]
+    drawn = [reader.draw([0], [0], 1, 0.0, torch.Generator().manual_seed(seed))[0][0] for seed in range(600)]
     others = [row for row in drawn if undamaged(row)]
     assert 0.4 < len(others) / len(drawn) < 0.8  # the rest are damaged copies
     assert 0.6 < np.mean([torch.equal(row, nearest) for row in others]) < 0.95
@@ -54,16 +54,28 @@ def test_other_pictures_are_read_nearest_first_most_of_the_time():
 
 def test_more_than_a_third_of_the_draws_read_something_of_the_picture_itself():
     reader = recall([0, 1, 2])
-    drawn = [reader.draw([3], [0], 1, torch.Generator().manual_seed(seed))[0] for seed in range(600)]
+    drawn = [reader.draw([3], [0], 1, 0.0, torch.Generator().manual_seed(seed))[0][0] for seed in range(600)]
     views = [bool(undamaged(row) & {40, 44}) for row in drawn]
     others = [bool(undamaged(row) - {40, 44}) for row in drawn]
     assert 0.1 < np.mean(views) < 0.25 and 0.4 < np.mean(others) < 0.65
     assert 36 not in set().union(*(undamaged(row) for row in drawn))
 
 
+def test_a_second_sticker_is_there_now_and_then():
+    reader = recall([0])
+    present = torch.cat([reader.draw([0, 3], [0, 0], 2, 0.3, torch.Generator().manual_seed(seed))[1] for seed in range(300)])
+    assert present[:, 0].all() and 0.2 < present[:, 1].float().mean() < 0.4
+
+
+def test_named_stickers_stand_in_their_order_and_nothing_else():
+    tokens, present = recall([0]).of([(3, 1), (5,), (2, 4, 0)], 2)
+    assert tokens[:, :, 0].tolist() == [[36, 12], [60, 0], [24, 48]]
+    assert present.tolist() == [[True, True], [True, False], [True, True]]
+
+
 def test_what_is_drawn_in_another_colour_reads_the_original():
     reader = recall([0, 1, 2])
-    drawn = [undamaged(reader.draw([3], [1], 1, torch.Generator().manual_seed(seed))[0]) for seed in range(300)]
+    drawn = [undamaged(reader.draw([3], [1], 1, 0.0, torch.Generator().manual_seed(seed))[0][0]) for seed in range(300)]
     read = set().union(*drawn)
     assert 36 in read and not read & {40, 44} and all(drawn)  # the original, never a view or a damaged copy
     assert np.mean([row == {36} for row in drawn]) > 0.35

@@ -257,6 +257,75 @@
     }
   }
 
+  // Hands a value to one of Gradio's hidden text fields, as if it had been typed.
+  const hand = (id, value) => {
+    const field = document.querySelector(`#${id} textarea, #${id} input`);
+    if (!field) return;
+    const setter = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set;
+    setter.call(field, value);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-hand]");
+    if (button) hand(button.dataset.hand, button.dataset.value);
+  });
+
+  const PAINTER_STYLE = `
+    :host { display: block; position: relative; aspect-ratio: 1; border-radius: 14px; overflow: hidden; border: 1px solid var(--line);
+      background: repeating-conic-gradient(var(--check-b) 0 25%, var(--check-a) 0 50%) 0 0 / 24px 24px; user-select: none; }
+    img { position: absolute; inset: 0; width: 100%; height: 100%; display: block; pointer-events: none; }
+    .grid { position: absolute; inset: 0; display: grid; touch-action: none; cursor: crosshair; }
+    .grid i { border: 0 solid transparent; }
+    .grid:hover i { box-shadow: inset 0 0 0 .5px rgb(120 120 120 / .28); }
+    .grid i.on { background: color-mix(in srgb, var(--focus) 55%, transparent); }
+    p { position: absolute; inset: 0; margin: 0; display: grid; place-items: center; text-align: center; padding: 24px; color: var(--ink-3); font-size: 14.5px; }
+    [hidden] { display: none; }`;
+
+  // <mvae-painter data-image data-rows data-columns data-target>: the places painted over go to the field "data-target".
+  class Painter extends HTMLElement {
+    static observedAttributes = ["data-image", "data-rows", "data-columns"];
+
+    constructor() {
+      super();
+      this.attachShadow({ mode: "open" }).innerHTML = `<style>${PAINTER_STYLE}</style><img alt="The sticker to work on" hidden>
+        <div class="grid" hidden role="img" aria-label="Paint over what should be drawn anew"></div>
+        <p>Draw a sticker, then paint over the part that should change.</p>`;
+      this.grid = this.shadowRoot.querySelector(".grid");
+      this.listen();
+    }
+
+    attributeChangedCallback(name, before, value) {
+      if (before === value) return;
+      const { image, rows, columns } = this.dataset, picture = this.shadowRoot.querySelector("img");
+      if (image) picture.src = image;
+      picture.hidden = this.grid.hidden = !image;
+      this.shadowRoot.querySelector("p").hidden = Boolean(image);
+      this.grid.style.gridTemplate = `repeat(${rows}, 1fr) / repeat(${columns}, 1fr)`;
+      this.grid.replaceChildren(...Array.from({ length: rows * columns }, () => document.createElement("i")));
+    }
+
+    listen() {
+      let putting = null;
+      const paint = (event) => {
+        const box = this.grid.getBoundingClientRect(), { rows, columns } = this.dataset;
+        const column = Math.floor((event.clientX - box.left) / box.width * columns), row = Math.floor((event.clientY - box.top) / box.height * rows);
+        if (column < 0 || row < 0 || column >= columns || row >= rows) return;
+        const cell = this.grid.children[row * columns + column];
+        putting ??= !cell.classList.contains("on");
+        cell.classList.toggle("on", putting);
+      };
+      this.grid.addEventListener("pointerdown", (event) => { putting = null; this.grid.setPointerCapture(event.pointerId); paint(event); });
+      this.grid.addEventListener("pointermove", (event) => { if (putting !== null) paint(event); });
+      for (const name of ["pointerup", "pointercancel"]) this.grid.addEventListener(name, () => {
+        if (putting === null) return;
+        putting = null;
+        const chosen = [...this.grid.children].flatMap((cell, place) => (cell.classList.contains("on") ? [place] : []));
+        hand(this.dataset.target, chosen.join(" "));
+      });
+    }
+  }
+
+  customElements.define("mvae-painter", Painter);
   customElements.define("mvae-map", LatentMap);
   customElements.define("mvae-thumbnail", Thumbnail);
 

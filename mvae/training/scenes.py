@@ -1,0 +1,96 @@
+"""Compositions that the seq2seq learns from: their tokens, their words, and the stickers that they are made of.
+
+Computed once by the trained encoder and kept beside the run.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from tqdm import tqdm
+
+from mvae.data.compose import Composer
+from mvae.data.dataset import Pictures
+from mvae.models.mvae import MVAE
+from mvae.training.checkpoint import save_tensors
+
+BATCH = 64
+TONED = ("{} with {} skin", "{}: {} skin tone", "{}, {} skin")
+"""How a skin tone is said: label and tone."""
+
+
+@dataclass
+class Scenes:
+    """K compositions."""
+
+    tokens: Tensor
+    """int32 [K, P]."""
+    words: list[str]
+    """English, without article and style."""
+    styles: list[str]
+    named: list[tuple[int, ...]]
+    """The pictures they are made of, in the order of the words."""
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+def compute_scenes(
+    vae: MVAE, pictures: Pictures, toned: Pictures | None, count: int, seed: int, path: Path, mark: str, progress: bool = True
+) -> Scenes:
+    """Compose, draw and encode ``count`` scenes and every picture of ``toned`` (skin tones), or read them back from ``path``.
+
+    They are made anew where they were made with another ``mark``, which names the encoder and the pictures.
+    """
+    if path.exists():
+        with safe_open(path, "pt") as file:
+            facts = file.metadata() or {}
+            if facts.get("mark") == mark:
+                about = json.loads(facts["about"])
+                return Scenes(file.get_tensor("tokens"), about["words"], about["styles"], [tuple(row) for row in about["named"]])
+    composer = Composer(pictures.pixels, pictures.meta, seed)
+    device = next(vae.parameters()).device
+    vae.eval()
+    tokens, words, styles, named, waiting = [], [], [], [], []
+    total = count + (len(toned) if toned else 0)
+    for drawn, said, number in tqdm(_all(composer, pictures, toned, count), desc="scenes", total=total, disable=not progress):
+        waiting.append(drawn)
+        words.append(said)
+        styles.append(pictures.meta[number[0]]["style"])
+        named.append(number)
+        if len(waiting) == BATCH:
+            tokens.append(_encoded(vae, waiting, device))
+            waiting = []
+    if waiting:
+        tokens.append(_encoded(vae, waiting, device))
+    made = Scenes(torch.cat(tokens), words, styles, named)
+    about = json.dumps({"words": words, "styles": styles, "named": named}, ensure_ascii=False)
+    save_tensors(path, {"tokens": made.tokens}, {"mark": mark, "about": about})
+    return made
+
+
+def _all(
+    composer: Composer, pictures: Pictures, toned: Pictures | None, count: int
+) -> Iterator[tuple[np.ndarray, str, tuple[int, ...]]]:
+    """Picture, words and named drawings: scenes, then skin tones, each of which is made of the same drawing without."""
+    for number in range(count):
+        scene = composer.plan(number)
+        yield composer.draw(scene), scene.words, scene.named
+    if toned is None:
+        return
+    known = {(meta["concept"], meta["style"]): number for number, meta in enumerate(pictures.meta)}
+    for number, meta in enumerate(toned.meta):
+        base = known.get((meta["concept"], meta["style"]))
+        if base is not None:
+            yield toned.pixels[number], TONED[number % len(TONED)].format(meta["label"], meta["tone"]), (base,)
+
+
+@torch.no_grad()
+def _encoded(vae: MVAE, pixels: list[np.ndarray], device: torch.device) -> Tensor:
+    images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).to(device).float().div_(255)
+    return vae.encode_tokens(images.contiguous(memory_format=torch.channels_last)).to(torch.int32).cpu()
