@@ -65,11 +65,16 @@ def may_recolour(meta: dict) -> bool:
     return meta.get("group") not in _FIXED_COLOUR_GROUPS
 
 
+def article(words: str) -> str:
+    """``"apple"`` → ``"an apple"``."""
+    return f"{'an' if words[:1] in 'aeiou' else 'a'} {words}"
+
+
 def with_article(label: str, draw: float) -> str:
     """The label, half of the time with "a" or "an" before it, unless it is a number of things."""
     if draw < 0.5 or label.startswith(("two ", "three ")):
         return label
-    return f"{'an' if label[:1] in 'aeiou' else 'a'} {label}"
+    return article(label)
 
 
 def in_another_language(names: dict[str, list[str]], draws: list[float]) -> str:

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mvae.data.captions import HUES, dominant_hue, may_mirror, may_recolour, nearest_colour, recoloured_label
-from mvae.data.dataset import colourise, rotate_hue
+from mvae.data.captions import HUES, article, dominant_hue, may_mirror, may_recolour, nearest_colour, recoloured_label
+from mvae.data.dataset import with_hue
 from mvae.errors import DataError
 
 BACKGROUNDS = {
@@ -233,13 +233,8 @@ class Composer:
 def in_colour(picture: np.ndarray, hue: float | None, wanted: float) -> np.ndarray:
     """A premultiplied picture [S, S, 4] of one ``hue`` (degrees) turned to the ``wanted`` one; of no one hue, in its shades."""
     image = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
-    image = colourise(image, wanted) if hue is None else rotate_hue(image, math.radians(wanted - hue))
+    image = with_hue(image, hue, wanted)
     return (image[0].permute(1, 2, 0) * 255).round().byte().numpy()
-
-
-def article(words: str) -> str:
-    """``"apple"`` → ``"an apple"``."""
-    return f"{'an' if words[:1] in 'aeiou' else 'a'} {words}"
 
 
 def _whole(number: int, side: float | None = None, **options) -> Part:

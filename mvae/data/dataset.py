@@ -109,6 +109,11 @@ def colourise(image: Tensor, hue: float, saturation: float = 0.75) -> Tensor:
     return torch.cat([(lightness + chroma * (pure - 0.5)).clamp(0, 1) * alpha, alpha], 1)
 
 
+def with_hue(image: Tensor, hue: float | None, wanted: float) -> Tensor:
+    """Premultiplied pictures [B, 4, S, S] of one ``hue`` (degrees) turned to the ``wanted`` one; of no one hue, in its shades."""
+    return colourise(image, wanted) if hue is None else rotate_hue(image, math.radians(wanted - hue))
+
+
 def augment(image: Tensor, generator: torch.Generator) -> Tensor:
     """Random flip, whole-pixel shift (up to 5 % of the side), zoom (0.8-1.1) and hue turn for a VAE, which needs no caption.
 

@@ -51,12 +51,12 @@ def _options(request: Request, model: Model) -> Options:
     return check_options(model.defaults, request.guidance, request.temperature, request.top_k, model.latent.codebook)
 
 
-def _decode(model: Model, tokens_NP: np.ndarray, name: str) -> np.ndarray:
+def decode_all(model: Model, tokens_NP: np.ndarray, name: str) -> np.ndarray:
     """Tokens → uint8 straight-alpha stickers [N, S, S, 4]."""
     return np.stack([np.asarray(model.decode(tokens)) for tokens in tqdm(tokens_NP, desc=name, unit="sticker", leave=False)])
 
 
-def _roundtrip(model: Model, name: str):
+def roundtrip_of(model: Model, name: str):
     def roundtrip(rgba_NSS4: np.ndarray) -> np.ndarray:
         progress = tqdm(rgba_NSS4, desc=name, unit="drawing", leave=False)
         return np.stack([np.asarray(model.decode(model.encode(Image.fromarray(rgba)))) for rgba in progress])
@@ -72,7 +72,7 @@ def generated_ranks(request: Request, judge: Judge) -> tuple[np.ndarray, np.ndar
     pairs = [stored[number] for number in choose_pairs(stored, "train", request.samples, request.seed)]
     draws = [Draw(pair.label, pair.style, request.seed + number) for number, pair in enumerate(pairs)]
     tokens_NP = draw_tokens(request.model, request.zoo, options, draws, request.cache, request.workers)
-    stickers = _decode(model, tokens_NP, "decoding stickers")
+    stickers = decode_all(model, tokens_NP, "decoding stickers")
     ranks, embeddings = recognition(judge, stickers, np.array([pair.concept for pair in pairs]), "judging stickers")
     return ranks, np.array([pair.style for pair in pairs]), embeddings, options
 
@@ -88,7 +88,7 @@ def evaluate(request: Request, judge: Judge | None = None) -> dict:
     stored = list_drawings(request.data, "train")
     chosen = list(dict.fromkeys(choose_pairs(stored, "train", request.samples, request.seed)))
     unseen = [drawing for drawing in stored if drawing.split == "unseen"]
-    through = _roundtrip(model, "through tokens")
+    through = roundtrip_of(model, "through tokens")
     seen = measure(judge, decode_drawings([stored[number] for number in chosen]), through, model.image_size, "trained")
     report = {
         "model": request.model,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 import numpy as np
+import torch
 
 from mvae.data.compose import PLACES, SIZES, Composer, Scene, plural
 from mvae.data.dataset import Pictures
@@ -16,6 +17,7 @@ from mvae.data.paraphrase import TEST_SENTENCES, in_a_sentence, in_other_order, 
 from mvae.evaluate.attributes import background_of, colour_of, components, extent_of, part_of, place_of
 from mvae.evaluate.ceilings import recognition
 from mvae.evaluate.judge import Judge
+from mvae.models.export_wrappers import straight_pixels
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 HALVES = {"beside": ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)), "above": ((0.0, 0.0, 1.0, 0.5), (0.0, 0.5, 1.0, 1.0))}
@@ -118,9 +120,7 @@ def _asked(meta: dict, words: str) -> Probe:
 
 def straight(premultiplied: np.ndarray) -> np.ndarray:
     """uint8 premultiplied pictures [N, S, S, 4] → straight alpha."""
-    alpha = premultiplied[..., 3:].astype(np.float64)
-    colour = np.where(alpha > 0, premultiplied[..., :3] * 255.0 / np.maximum(alpha, 1), 0)
-    return np.concatenate([colour.round().clip(0, 255), alpha], -1).astype(np.uint8)
+    return straight_pixels(torch.from_numpy(premultiplied).permute(0, 3, 1, 2).double() / 255).numpy()
 
 
 def check(judge: Judge, stickers: np.ndarray, probes: Sequence[Probe]) -> dict[str, np.ndarray]:

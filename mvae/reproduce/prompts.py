@@ -16,6 +16,7 @@ from mvae.data.compose import Composer
 from mvae.data.dataset import Pictures, load_pictures
 from mvae.engine.model import Model, load
 from mvae.errors import OptionError
+from mvae.evaluate.cga import decode_all, roundtrip_of
 from mvae.evaluate.draws import Draw, draw_tokens
 from mvae.evaluate.judge import Judge
 from mvae.evaluate.probes import SCENE_KINDS, Probe, check, scene_probes, straight, word_probes
@@ -41,7 +42,9 @@ def run_all(
         raise OptionError(f"samples is {samples}, seed is {seed}; expected at least 2 and at least 0")
     model, judge = load(name, threads=1, folder=zoo), Judge()
     pictures = load_pictures(data, size=model.image_size, split="train")
-    known = np.array([model.encode(Image.fromarray(picture)) for picture in tqdm(straight(pictures.pixels), desc="encoding")])
+    # One at a time: all of them in floating point would take gigabytes.
+    drawings = (Image.fromarray(straight(picture[None])[0]) for picture in tqdm(pictures.pixels, desc="encoding"))
+    known = np.array([model.encode(drawing) for drawing in drawings])
 
     def drawn(probes: Sequence[Probe], first_seed: int = seed) -> np.ndarray:
         draws = [Draw(probe.prompt, probe.style, first_seed + number) for number, probe in enumerate(probes)]
@@ -52,8 +55,8 @@ def run_all(
     for kind in SCENE_KINDS:
         probes, real = scene_probes(composer, kind, samples)
         tokens = drawn(probes)
-        found = check(judge, _decoded(model, tokens), probes)
-        through = check(judge, np.stack([np.asarray(model.decode(model.encode(Image.fromarray(one)))) for one in real]), probes)
+        found = check(judge, decode_all(model, tokens, "decoding"), probes)
+        through = check(judge, roundtrip_of(model, "through tokens")(real), probes)
         row = {"set": "composition", "asked": kind, "stickers": len(probes), **_recited(tokens, known)}
         for prefix, measured in (("", found), ("token_", through), ("real_", check(judge, real, probes))):
             row |= {f"{prefix}object": float(measured["object"].mean())}
@@ -73,7 +76,7 @@ def _words(model: Model, judge: Judge, pictures: Pictures, known: np.ndarray, dr
         if not probes:
             continue
         tokens = drawn(probes)
-        found = check(judge, _decoded(model, tokens), probes)
+        found = check(judge, decode_all(model, tokens, "decoding"), probes)
         kind = "label" if way == "label" else "language" if way in pictures.meta[0].get("names", {}) else "other words"
         row = {"set": kind, "asked": way, "stickers": len(probes), **_recited(tokens, known)}
         row |= {name: float(found[name].mean()) for name in ("object", "object_5")}
@@ -81,7 +84,7 @@ def _words(model: Model, judge: Judge, pictures: Pictures, known: np.ndarray, dr
             by_label = dict(zip(numbers, found["object"].tolist(), strict=True))
             real = straight(pictures.pixels[numbers])
             row["real_object"] = float(check(judge, real, probes)["object"].mean())
-            row["token_object"] = float(check(judge, _decoded(model, known[numbers]), probes)["object"].mean())
+            row["token_object"] = float(check(judge, decode_all(model, known[numbers], "decoding"), probes)["object"].mean())
         else:
             row["label_object"] = float(np.mean([by_label[number] for number in numbers]))
             row["of_label"] = row["object"] / max(row["label_object"], 1e-9)
@@ -91,11 +94,6 @@ def _words(model: Model, judge: Judge, pictures: Pictures, known: np.ndarray, dr
     same = [np.mean(seeds[a] == seeds[b]) for a in range(SEEDS) for b in range(a)]
     about = {"set": "variety", "asked": f"equal tokens of {SEEDS} seeds", "stickers": len(probes)}
     return [*rows, about | {"attribute": float(np.mean(same))}]
-
-
-def _decoded(model: Model, tokens: np.ndarray) -> np.ndarray:
-    """uint8 straight-alpha stickers [N, S, S, 4]."""
-    return np.stack([np.asarray(model.decode(row)) for row in tqdm(tokens, desc="decoding", leave=False)])
 
 
 def _recited(tokens: np.ndarray, known: np.ndarray) -> dict[str, float]:

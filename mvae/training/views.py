@@ -2,7 +2,6 @@
 captions that stay true. Computed once by the trained encoder and kept beside the run."""
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mvae.data.captions import HUES, dominant_hue, may_mirror, may_recolour, nearest_colour, recoloured_label
-from mvae.data.dataset import Pictures, colourise, rotate_hue, scale, shift
+from mvae.data.dataset import Pictures, scale, shift, with_hue
 from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import save_tensors, step_generator
 
@@ -57,9 +56,9 @@ def _recoloured(image: Tensor, pixels: np.ndarray, label: str, draw: float) -> t
     others = [word for word in HUES if word != old]
     new = others[int(draw * len(others))]
     text = recoloured_label(label, old, new)
+    made = with_hue(image, hue, HUES[new])
     if hue is not None:
-        return rotate_hue(image, math.radians(HUES[new] - hue)), text
-    made = colourise(image, HUES[new])
+        return made, text
     shown = dominant_hue((made[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy())
     return made, text if shown is not None else None  # a picture that is mostly black and white has not got a colour
 
