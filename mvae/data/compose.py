@@ -30,7 +30,7 @@ NOTHING = "transparent"
 COUNTS = ("", "one", "two", "three")
 HELD_OUT = 10
 """One pair in ten (colour × object, object × object) is never trained on."""
-KINDS = {"colour": 0.3, "background": 0.14, "place": 0.14, "mirrored": 0.05, "beside": 0.14, "above": 0.11, "count": 0.12}
+KINDS = {"colour": 0.36, "background": 0.1, "place": 0.12, "mirrored": 0.04, "beside": 0.14, "above": 0.12, "count": 0.12}
 """Shares of the kinds of scenes."""
 PLACES = {
     "at the top": (0.0, -1.0), "at the bottom": (0.0, 1.0), "on the left": (-1.0, 0.0), "on the right": (1.0, 0.0),

@@ -15,11 +15,11 @@ RECIPE = replace(
     seq2seq=replace(
         BASE.seq2seq,
         config=replace(BASE.seq2seq.config, memory=2),
-        schedule=replace(BASE.seq2seq.schedule, steps=3000, learning_rate=3e-3, hidden_learning_rate=5e-3, ema=0.998),
+        schedule=replace(BASE.seq2seq.schedule, steps=4600, learning_rate=3e-3, hidden_learning_rate=5e-3, ema=0.998),
         new_tokenizer=True,
         views=2,
         original_share=0.8,
-        scenes=24_000,
+        scenes=36_000,
         scene_share=0.5,
         languages=0.25,
         sentences=0.2,
