@@ -14,11 +14,13 @@ from mvae.errors import MvaeError, OptionError, PromptError
 from ui.cards import Card, data_url, render_cards
 from ui.charts import Speed, crowd_warning, empty_speed, render_speed
 from ui.compare import comparison
+from ui.history import FIELD, Made, picked, render_history, with_made
 from ui.latent_map import LatentMap
 from ui.library import Library
 from ui.messages import explain, notice
 from ui.names import EXAMPLES, LEVEL_HINTS, STYLE_NAMES, megabytes, model_title, style_choices
 from ui.own_pictures import OwnPictures
+from ui.surprise import surprise
 from ui.theme import html
 from ui.token_grid import render_grids
 
@@ -40,15 +42,20 @@ class GenerateTab:
 
     # Events
 
-    def draw_columns(self, prompt, style, names, same_tokens, seed, new_seed, guidance, temperature, own) -> Iterator[tuple]:
-        """Draw one column after the other; yields (results, notice, seed, speed, grids, map) with every row of tokens."""
+    def draw_columns(
+        self, prompt, style, names, same_tokens, seed, new_seed, guidance, temperature, negative, own, history
+    ) -> Iterator[tuple]:
+        """Draw one column after the other; yields (results, notice, seed, speed, grids, map, history, strip) with every row of
+        tokens."""
         seed = secrets.randbelow(2**31) if new_seed else seed
-        later = (gr.skip(), gr.skip(), gr.skip())
+        later = (gr.skip(),) * 5
         try:
             cards = self._cards(names, prompt, seed)
             if same_tokens:
                 self._check_one_latent(cards)
-            options = {"style": style or None, "seed": seed, "guidance": guidance, "temperature": temperature}
+            options = {
+                "style": style or None, "seed": seed, "guidance": guidance, "temperature": temperature, "negative": negative or "",
+            }
             drawn: list[tuple[Card, tuple[int, ...]]] = []
             for card in cards:
                 card.state = "reading the prompt" if self.library.is_ready(card.name) else "loading the model"
@@ -75,7 +82,9 @@ class GenerateTab:
                 drawn.append((card, tokens))
                 yield render_cards(cards), notice(), seed, *later
             speeds = [Speed.of(card) for card in cards]
-            yield render_cards(cards), notice(), seed, render_speed(speeds), self._render_grids(drawn), self._render_map(drawn)
+            history = with_made(history, Made.of(prompt, style, seed, negative or "", cards[0].image))
+            found = render_speed(speeds), self._render_grids(drawn), self._render_map(drawn)
+            yield render_cards(cards), notice(), seed, *found, history, render_history(history)
         except MvaeError as error:
             yield gr.skip(), notice(explain(error, prompt or "")), seed, *later
 
@@ -96,6 +105,22 @@ class GenerateTab:
             yield render_speed(speeds, crowd_warning()), notice()
         except MvaeError as error:
             yield gr.skip(), notice(explain(error, prompt or ""))
+
+    def recall_made(self, place: str, history: tuple[Made, ...]) -> tuple:
+        """(prompt, style, seed, new seed, negative) that draw a sticker of this visit again."""
+        try:
+            made = picked(history, place)
+        except MvaeError:
+            return (gr.skip(),) * 5
+        return made.prompt, made.style, made.seed, False, made.negative
+
+    def surprise(self, names) -> str:
+        """A random prompt that the first of the chosen models knows something about."""
+        reading = [name for name in names or self.library.default_names if name in self.library.memory_names]
+        try:
+            return surprise(self.library.get(reading[0]).memory if reading else None)
+        except MvaeError:
+            return surprise(None)
 
     # Helpers
 
@@ -164,29 +189,35 @@ class GenerateTab:
     # Layout
 
     def _build(self) -> None:
-        prompt, button, chips = self._composer()
+        prompt, button, lucky, chips = self._composer()
         message = html(notice(), elem_id="message")
         with gr.Row(elem_id="work"):
             with gr.Column(elem_id="choices"):
-                style, names, same_tokens, new_seed, seed, guidance, temperature = self._choices()
+                style, names, same_tokens, new_seed, seed, guidance, temperature, negative = self._choices()
                 own = OwnPictures(self.library)
             with gr.Column(elem_id="results"):
                 waiting = [Card(name, self.library.bytes(name)) for name in self.library.default_names]
                 results = html(render_cards(waiting), elem_id="cards")
+                strip, history = html("", elem_id="history"), gr.State(())
+                again = gr.Textbox("", elem_id=FIELD, elem_classes="unseen", show_label=False, container=False)
         with gr.Row(elem_id="insight"):
             with gr.Column(elem_id="speed-panel"):
                 measure, repeats, speed, grids = self._speed_panel()
             with gr.Column(elem_id="map-panel", visible=self.map is not None):
                 place = self._map_panel()
 
-        inputs = [prompt, style, names, same_tokens, seed, new_seed, guidance, temperature, own.state]
-        outputs = [results, message, seed, speed, grids, place]
+        inputs = [prompt, style, names, same_tokens, seed, new_seed, guidance, temperature, negative, own.state, history]
+        outputs = [results, message, seed, speed, grids, place, history, strip]
         engine = {"concurrency_limit": 1, "concurrency_id": ENGINE, "trigger_mode": "once"}
         private = {"api_visibility": "private", "show_progress": "hidden"}
         gr.on([button.click, prompt.submit], self.draw_columns, inputs, outputs, **engine, **private)
         for chip, example in zip(chips, EXAMPLES, strict=True):
             chosen = chip.click(None, None, prompt, js=f"() => {json.dumps(example)}", queue=False, **private)
             chosen.then(self.draw_columns, inputs, outputs, **engine, **private)
+        chosen = lucky.click(self.surprise, names, prompt, queue=False, **private)
+        chosen.then(self.draw_columns, inputs, outputs, **engine, **private)
+        chosen = again.input(self.recall_made, [again, history], [prompt, style, seed, new_seed, negative], queue=False, **private)
+        chosen.then(self.draw_columns, inputs, outputs, **engine, **private)
         own.connect(message, **engine, **private)
         measure.click(
             self.measure_columns, [prompt, style, names, repeats, guidance, temperature], [speed, message], **engine, **private
@@ -208,7 +239,8 @@ class GenerateTab:
         with gr.Row(elem_id="chips"):
             html("Try", elem_classes="chips-word")
             chips = [gr.Button(example, size="sm", min_width=0, elem_classes="chip") for example in EXAMPLES]
-        return prompt, button, chips
+            lucky = gr.Button("Surprise me", size="sm", min_width=0, elem_id="lucky", elem_classes="chip")
+        return prompt, button, lucky, chips
 
     def _choices(self):
         recommended = self.library.recommended()
@@ -229,7 +261,11 @@ class GenerateTab:
             temperature = gr.Slider(
                 *TEMPERATURE, recommended["temperature"], step=0.05, label="Temperature", info="0 takes the likeliest token."
             )
-        return style, names, same_tokens, new_seed, seed, guidance, temperature
+            negative = gr.Textbox(
+                "", label="Leave out", info="Words to lead away from.", max_length=PROMPT_MAX_CHARACTERS, max_lines=1,
+                elem_id="negative",
+            )
+        return style, names, same_tokens, new_seed, seed, guidance, temperature, negative
 
     def _speed_panel(self):
         cpu = escape(machine(threads=1)["cpu"])

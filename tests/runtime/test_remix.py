@@ -99,3 +99,17 @@ def test_painting_in_a_browser(page, address):
     expect(field).to_have_value("")
     page.locator("#remix-undo").click()
     expect(canvas).to_have_attribute("data-image", first, timeout=PATIENCE_MS)
+
+
+def test_a_press_on_a_variation_goes_on_with_it(page, address):
+    open_app(page, address)
+    page.get_by_role("tab", name="Remix").click()
+    page.locator("#remix-begin").click()
+    canvas = page.locator("mvae-painter")
+    expect(canvas).to_have_attribute("data-image", re.compile("^data:image/png"), timeout=PATIENCE_MS)
+    page.locator("#remix-vary").click()
+    expect(page.locator("#remix-row button")).to_have_count(4, timeout=PATIENCE_MS)
+    chosen = page.locator("#remix-row button").nth(1)
+    picture = chosen.locator("img").get_attribute("src")
+    chosen.click()
+    expect(canvas).to_have_attribute("data-image", picture, timeout=PATIENCE_MS)

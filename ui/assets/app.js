@@ -264,6 +264,7 @@
     const setter = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set;
     setter.call(field, value);
     field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.dispatchEvent(new KeyboardEvent("keypress", { bubbles: true })); // Gradio calls that an input, not a value that is set
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-hand]");
