@@ -53,9 +53,8 @@ class GenerateTab:
             cards = self._cards(names, prompt, seed)
             if same_tokens:
                 self._check_one_latent(cards)
-            options = {
-                "style": style or None, "seed": seed, "guidance": guidance, "temperature": temperature, "negative": negative or "",
-            }
+            options = {"style": style or None, "seed": seed, "guidance": guidance, "temperature": temperature}
+            options["negative"] = negative or ""
             drawn: list[tuple[Card, tuple[int, ...]]] = []
             for card in cards:
                 card.state = "reading the prompt" if self.library.is_ready(card.name) else "loading the model"
@@ -216,7 +215,8 @@ class GenerateTab:
             chosen.then(self.draw_columns, inputs, outputs, **engine, **private)
         chosen = lucky.click(self.surprise, names, prompt, queue=False, **private)
         chosen.then(self.draw_columns, inputs, outputs, **engine, **private)
-        chosen = again.input(self.recall_made, [again, history], [prompt, style, seed, new_seed, negative], queue=False, **private)
+        restored = [prompt, style, seed, new_seed, negative]
+        chosen = again.input(self.recall_made, [again, history], restored, queue=False, **private)
         chosen.then(self.draw_columns, inputs, outputs, **engine, **private)
         own.connect(message, **engine, **private)
         measure.click(

@@ -40,8 +40,9 @@ def recognition(
     return judge.ranks(judge.classify(embeddings), concept_N), embeddings
 
 
-def by_style(ranks: np.ndarray, style_N: np.ndarray, top: int) -> dict[str, float]:
-    return {str(style): hits(ranks[style_N == style], top) for style in sorted(set(style_N))}
+def by_part(ranks: np.ndarray, part_N: np.ndarray, top: int) -> dict[str, float]:
+    """Share of ranks below ``top``, for each style or group apart."""
+    return {str(part): hits(ranks[part_N == part], top) for part in sorted(set(part_N))}
 
 
 def reconstruction(original_NSS4: np.ndarray, decoded_NSS4: np.ndarray) -> dict[str, float]:
@@ -60,14 +61,15 @@ def reconstruction(original_NSS4: np.ndarray, decoded_NSS4: np.ndarray) -> dict[
 def measure(judge: Judge, drawings: Drawings, roundtrip: Roundtrip, side: int, name: str) -> dict:
     """Ceilings and reconstruction of one set of drawings.
 
-    Keys: ``real_ceiling``, ``token_ceiling`` (top-1 shares), the same with ``_5`` (top-5), ``…_by_style``, ``psnr``, ``ssim``,
-    ``psnr_64``, ``ssim_64``, ``samples``, and the arrays ``real_embeddings``, ``token_embeddings``.
+    Keys: ``real_ceiling``, ``token_ceiling`` (top-1 shares), the same with ``_5`` (top-5), ``…_by_style``, ``…_by_group``,
+    ``psnr``, ``ssim``, ``psnr_64``, ``ssim_64``, ``samples``, and the arrays ``real_embeddings``, ``token_embeddings``.
     """
     decoded = roundtrip(resample(drawings.rgba, side))
     real_ranks, real_embeddings = recognition(judge, drawings.rgba, drawings.concept, f"judging {name} drawings")
     token_ranks, token_embeddings = recognition(judge, decoded, drawings.concept, f"judging {name} drawings through tokens")
     found: dict = {"samples": len(drawings)}
     for kind, ranks in (("real_ceiling", real_ranks), ("token_ceiling", token_ranks)):
-        found |= {kind: hits(ranks, 1), f"{kind}_5": hits(ranks, 5), f"{kind}_by_style": by_style(ranks, drawings.style, 1)}
+        found |= {kind: hits(ranks, 1), f"{kind}_5": hits(ranks, 5)}
+        found |= {f"{kind}_by_style": by_part(ranks, drawings.style, 1), f"{kind}_by_group": by_part(ranks, drawings.group, 1)}
     found |= reconstruction(resample(drawings.rgba, side), decoded)
     return found | {"real_embeddings": real_embeddings, "token_embeddings": token_embeddings}

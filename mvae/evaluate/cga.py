@@ -16,8 +16,8 @@ from tqdm import tqdm
 from mvae.engine.model import Model, load
 from mvae.engine.options import Options, check_options
 from mvae.errors import OptionError
-from mvae.evaluate.ceilings import by_style, hits, measure, recognition
-from mvae.evaluate.drawings import decode_drawings, list_drawings
+from mvae.evaluate.ceilings import by_part, hits, measure, recognition
+from mvae.evaluate.drawings import Stored, decode_drawings, list_drawings
 from mvae.evaluate.draws import Draw, choose_pairs, draw_tokens
 from mvae.evaluate.frechet import frechet_distance
 from mvae.evaluate.judge import Judge
@@ -64,17 +64,23 @@ def roundtrip_of(model: Model, name: str):
     return roundtrip
 
 
-def generated_ranks(request: Request, judge: Judge) -> tuple[np.ndarray, np.ndarray, np.ndarray, Options]:
-    """Draw and judge: rank of the right concept [N], style [N], embeddings [N, D], and the options that were used."""
+def generated_ranks(
+    request: Request, judge: Judge, split: str = "train"
+) -> tuple[np.ndarray, list[Stored], np.ndarray, Options]:
+    """Draw and judge: rank of the right concept [N], the real drawings asked for [N], embeddings [N, D], and the options used.
+
+    ``split`` "unseen": each drawing of a concept never trained on once, of which a model with a memory may read the drawing.
+    """
     model = load(request.model, threads=1, folder=request.zoo)
     options = _options(request, model)
     stored = list_drawings(request.data, "train")
-    pairs = [stored[number] for number in choose_pairs(stored, "train", request.samples, request.seed)]
+    samples = request.samples if split == "train" else min(request.samples, sum(drawing.split == split for drawing in stored))
+    pairs = [stored[number] for number in choose_pairs(stored, split, samples, request.seed)]
     draws = [Draw(pair.label, pair.style, request.seed + number) for number, pair in enumerate(pairs)]
     tokens_NP = draw_tokens(request.model, request.zoo, options, draws, request.cache, request.workers)
     stickers = decode_all(model, tokens_NP, "decoding stickers")
     ranks, embeddings = recognition(judge, stickers, np.array([pair.concept for pair in pairs]), "judging stickers")
-    return ranks, np.array([pair.style for pair in pairs]), embeddings, options
+    return ranks, pairs, embeddings, options
 
 
 def evaluate(request: Request, judge: Judge | None = None) -> dict:
@@ -83,7 +89,7 @@ def evaluate(request: Request, judge: Judge | None = None) -> dict:
     Raises OptionError, DataError, UnknownModelError or IntegrityError.
     """
     judge = judge or Judge()
-    ranks, style_N, embeddings, options = generated_ranks(request, judge)
+    ranks, pairs, embeddings, options = generated_ranks(request, judge)
     model = load(request.model, threads=1, folder=request.zoo)
     stored = list_drawings(request.data, "train")
     chosen = list(dict.fromkeys(choose_pairs(stored, "train", request.samples, request.seed)))
@@ -97,7 +103,8 @@ def evaluate(request: Request, judge: Judge | None = None) -> dict:
         **asdict(options),
         "cga": hits(ranks, 1),
         "cga_5": hits(ranks, 5),
-        "cga_by_style": by_style(ranks, style_N, 1),
+        "cga_by_style": by_part(ranks, np.array([pair.style for pair in pairs]), 1),
+        "cga_by_group": by_part(ranks, np.array([pair.group for pair in pairs]), 1),
         "cga_of_token_ceiling": hits(ranks, 1) / max(seen["token_ceiling"], 1e-9),
     }
     report |= _ceilings(seen, "")
@@ -105,6 +112,8 @@ def evaluate(request: Request, judge: Judge | None = None) -> dict:
     if unseen:
         never = measure(judge, decode_drawings(unseen), through, model.image_size, "unseen")
         report |= _ceilings(never, "_unseen") | _quality(never, "unseen")
+        drawn = generated_ranks(request, judge, "unseen")[0]
+        report |= {"cga_unseen": hits(drawn, 1), "cga_5_unseen": hits(drawn, 5)}
     report["frechet"] = frechet_distance(embeddings, seen["real_embeddings"])
     report["frechet_floor"] = frechet_distance(seen["token_embeddings"], seen["real_embeddings"])
     report["judge"] = judge.digest
@@ -116,9 +125,11 @@ def _ceilings(measured: dict, suffix: str) -> dict:
         "token_ceiling",
         "token_ceiling_5",
         "token_ceiling_by_style",
+        "token_ceiling_by_group",
         "real_ceiling",
         "real_ceiling_5",
         "real_ceiling_by_style",
+        "real_ceiling_by_group",
     )
     return {name + suffix: measured[name] for name in names} | {f"drawings{suffix}": measured["samples"]}
 

@@ -42,11 +42,16 @@ class Probe:
     small: bool = False
 
 
-def scene_probes(composer: Composer, kind: str, count: int) -> tuple[list[Probe], np.ndarray]:
-    """``count`` compositions of one kind that no model was trained on, and their real pictures, straight alpha [N, S, S, 4]."""
+def held_out_scenes(composer: Composer, kind: str, count: int) -> list[Scene]:
+    """``count`` compositions of one kind that no model was trained on: of pairs that are held out, or of numbers beyond training."""
     held_out = kind in ("colour", "beside", "above")
     numbers = range(count) if held_out else range(FAR, FAR + count)
-    scenes = [composer.plan(number, kind, testing=held_out) for number in numbers]
+    return [composer.plan(number, kind, testing=held_out) for number in numbers]
+
+
+def scene_probes(composer: Composer, kind: str, count: int) -> tuple[list[Probe], np.ndarray]:
+    """What to ask for ``count`` of :func:`held_out_scenes`, and their real pictures, straight alpha [N, S, S, 4]."""
+    scenes = held_out_scenes(composer, kind, count)
     drawn = np.stack([composer.draw(scene) for scene in scenes])
     return [_probe_of(composer, scene) for scene in scenes], straight(drawn)
 
@@ -120,7 +125,7 @@ def _asked(meta: dict, words: str) -> Probe:
 
 def straight(premultiplied: np.ndarray) -> np.ndarray:
     """uint8 premultiplied pictures [N, S, S, 4] → straight alpha."""
-    return straight_pixels(torch.from_numpy(premultiplied).permute(0, 3, 1, 2).double() / 255).numpy()
+    return straight_pixels(torch.from_numpy(np.array(premultiplied)).permute(0, 3, 1, 2).double() / 255).numpy()
 
 
 def check(judge: Judge, stickers: np.ndarray, probes: Sequence[Probe]) -> dict[str, np.ndarray]:

@@ -24,8 +24,9 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NOTHING = "No result has been recorded yet: `python -m mvae evaluate` and `python -m mvae bench` write to `zoo/results`."
 KINDS = ("evaluate", "compare", "bench", *STUDIES)
 _NAME = re.compile(rf"(?P<kind>{'|'.join(KINDS)})-(?P<subject>.+)-(?P<date>\d{{4}}-\d{{2}}-\d{{2}})\.csv")
-_MEASURES = ("measure", "concepts", "style", "value", "samples", "machine", "command")
-_STYLED = ("cga", "token_ceiling", "real_ceiling")
+_MEASURES = ("measure", "concepts", "style", "group", "value", "samples", "machine", "command")
+_PARTED = ("cga", "token_ceiling", "real_ceiling")
+MODEL = ("model", "trained", "all", "all")
 
 
 def result_path(folder: Path, kind: str, subject: str) -> Path:
@@ -53,27 +54,26 @@ def write_study(folder: Path, study: str, columns: tuple[str, ...], rows: Iterab
 
 
 def evaluation_rows(report: dict, command: str) -> list[dict]:
-    """One row a number of what ``evaluate`` reports: measure, which concepts, which style, value, how many samples."""
+    """One row a number of what ``evaluate`` reports: measure, which concepts, which style or group, value, how many samples."""
     rows = []
     for name, value in report.items():
         concepts = "unseen" if "unseen" in name else "trained"
         measure = name.replace("_unseen", "").replace("_seen", "")
         drawings = report.get("drawings_unseen" if concepts == "unseen" else "drawings", report["samples"])
-        samples = report["samples"] if name.startswith(("cga", "frechet")) else drawings
-        if isinstance(value, dict):
-            values = [(style, share) for style, share in value.items()]
-            measure = measure.removesuffix("_by_style")
-        else:
-            values = [("all", value)]
-        for style, number in values:
+        drawn = report["samples"] if concepts == "trained" else min(report["samples"], drawings)
+        samples = drawn if name.startswith(("cga", "frechet")) else drawings
+        measure, _, part = measure.partition("_by_")
+        values = value.items() if isinstance(value, dict) else [("all", value)]
+        for which, number in values:
             shown = f"{number:.6g}" if isinstance(number, float) else number
             rows.append(
                 {
                     "measure": measure,
                     "concepts": concepts,
-                    "style": style,
+                    "style": which if part == "style" else "all",
+                    "group": which if part == "group" else "all",
                     "value": shown,
-                    "samples": samples if style == "all" else "",
+                    "samples": samples if which == "all" else "",
                     "machine": slug(cpu_name()),
                     "command": command,
                 }
@@ -128,13 +128,15 @@ def _evaluations(paths: list[Path]) -> list[str]:
     found = {}
     for path in paths:
         rows = _read(path)
-        numbers = {(row["measure"], row["concepts"], row["style"]): row["value"] for row in rows}
+        numbers = {(row["measure"], row["concepts"], row["style"], row["group"]): row["value"] for row in rows}
         found[path] = numbers
     if not found:
         return []
 
-    def cell(numbers: dict, measure: str, concepts: str = "trained", style: str = "all", digits: int = 3) -> str:
-        value = numbers.get((measure, concepts, style))
+    def cell(
+        numbers: dict, measure: str, concepts: str = "trained", style: str = "all", group: str = "all", digits: int = 3
+    ) -> str:
+        value = numbers.get((measure, concepts, style, group))
         return "–" if value in (None, "") else f"{float(value):.{digits}f}"
 
     lines = [
@@ -142,7 +144,8 @@ def _evaluations(paths: list[Path]) -> list[str]:
         "",
         "CGA: share of stickers of which a judge, trained on other drawing styles, names the requested concept first among all "
         "concepts. "
-        "Its ceilings are its scores on real drawings: as they are (real), and after encode → tokens → decode (token).",
+        "Its ceilings are its scores on real drawings: as they are (real), and after encode → tokens → decode (token). Unseen "
+        "concepts were never trained on; a model with a memory may read their drawings there.",
         "",
     ]
     head = [
@@ -151,6 +154,7 @@ def _evaluations(paths: list[Path]) -> list[str]:
         "CGA, top 5",
         "token ceiling",
         "real ceiling",
+        "CGA, unseen concepts",
         "token ceiling, unseen concepts",
         "real ceiling, unseen concepts",
         "Fréchet distance",
@@ -158,29 +162,31 @@ def _evaluations(paths: list[Path]) -> list[str]:
     ]
     rows = [
         [
-            f"`{numbers['model', 'trained', 'all']}`",
+            f"`{numbers[MODEL]}`",
             cell(numbers, "cga"),
             cell(numbers, "cga_5"),
             cell(numbers, "token_ceiling"),
             cell(numbers, "real_ceiling"),
+            cell(numbers, "cga", "unseen"),
             cell(numbers, "token_ceiling", "unseen"),
             cell(numbers, "real_ceiling", "unseen"),
             cell(numbers, "frechet"),
-            numbers["samples", "trained", "all"],
+            numbers["samples", "trained", "all", "all"],
         ]
         for numbers in found.values()
     ]
     lines += table(head, rows)
-    styles = sorted({style for numbers in found.values() for (_, _, style) in numbers if style != "all"})
-    lines += ["", "By style: CGA / token ceiling / real ceiling.", ""]
-    rows = [
-        [
-            f"`{numbers['model', 'trained', 'all']}`",
-            *(" / ".join(cell(numbers, name, style=style, digits=2) for name in _STYLED) for style in styles),
+    for part, place in (("style", 2), ("group", 3)):
+        parts = sorted({key[place] for numbers in found.values() for key in numbers} - {"all"})
+        lines += ["", f"By {part}: CGA / token ceiling / real ceiling.", ""]
+        rows = [
+            [
+                f"`{numbers[MODEL]}`",
+                *(" / ".join(cell(numbers, name, digits=2, **{part: which}) for name in _PARTED) for which in parts),
+            ]
+            for numbers in found.values()
         ]
-        for numbers in found.values()
-    ]
-    lines += table(["model", *styles], rows)
+        lines += table(["model", *parts], rows)
     lines += [
         "",
         "### Reconstruction through the tokens",
@@ -199,7 +205,7 @@ def _evaluations(paths: list[Path]) -> list[str]:
     ]
     rows = [
         [
-            f"`{numbers['model', 'trained', 'all']}`",
+            f"`{numbers[MODEL]}`",
             cell(numbers, "psnr", digits=2),
             cell(numbers, "psnr", "unseen", digits=2),
             cell(numbers, "ssim"),

@@ -31,7 +31,7 @@ from tqdm import tqdm
 from mvae.errors import DataError, MvaeError
 from mvae.evaluate import augment as augment_module
 from mvae.evaluate.augment import augment
-from mvae.evaluate.ceilings import by_style, hits
+from mvae.evaluate.ceilings import by_part, hits
 from mvae.evaluate.discriminant import fit_discriminant
 from mvae.evaluate.drawings import Drawings, composite_on_white, load_drawings
 from mvae.evaluate.judge import BATCH, JUDGE_PATH, VARIANT, Head, Judge
@@ -234,8 +234,8 @@ def ceilings(judge: Judge, drawings: Drawings) -> dict:
         "samples": len(known),
         "top_1": hits(ranks, 1),
         "top_5": hits(ranks, 5),
-        "top_1_by_style": by_style(ranks, known.style, 1),
-        "top_5_by_style": by_style(ranks, known.style, 5),
+        "top_1_by_style": by_part(ranks, known.style, 1),
+        "top_5_by_style": by_part(ranks, known.style, 5),
     }
 
 

@@ -25,6 +25,7 @@ from mvae.files import write_atomic
 from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import load_weights, save_tensors, unique_state
 from mvae.training.loop import process_group, train_stage
+from mvae.training.recall import with_pictures
 from mvae.training.recipe import Recipe, load_recipe
 from mvae.training.scenes import compute_scenes
 from mvae.training.seq2seq_stage import Seq2SeqTraining
@@ -148,7 +149,8 @@ def train_seq2seq(
     if rank == 0:
         write_atomic(out / "seq2seq_config.json", json.dumps(recipe.seq2seq.config.to_dict(), indent=1).encode())
         if training.memory is not None:
-            write_atomic(out / MEMORY, training.memory.to_bytes())
+            whole = training.memory if unseen is pictures else with_pictures(training.memory, unseen, vae)
+            write_atomic(out / MEMORY, whole.to_bytes())
         save_tensors(out / "model.safetensors", {n: t.float() for n, t in unique_state(module.model).items()})
 
 

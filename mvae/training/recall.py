@@ -10,7 +10,9 @@ from tqdm import tqdm
 
 from mvae.data.dataset import Pictures
 from mvae.engine.memory import Caption, Memory
+from mvae.models.mvae import MVAE
 
+BATCH = 64
 FIRST_CHOICE = 0.7
 """Share of draws that read the nearest stickers, as in use; the rest reads any of the candidates, against blind trust."""
 OWN_SHARE = 0.6
@@ -97,6 +99,16 @@ def memory_of(metas: Sequence[dict], tokens: Tensor, latent_id: str) -> Memory:
     """Every picture by its caption. ``metas``: N samples' fields; ``tokens``: int64 [N, P]."""
     captions = [caption_of(meta) for meta in metas]
     return Memory.build(captions, [meta.get("style") or "" for meta in metas], tokens.numpy(), latent_id)
+
+
+@torch.no_grad()
+def with_pictures(memory: Memory, pictures: Pictures, vae: MVAE) -> Memory:
+    """``memory`` and more pictures behind: what was never trained on can still be read, and redrawn."""
+    device = next(vae.parameters()).device
+    parts = [range(start, min(start + BATCH, len(pictures))) for start in range(0, len(pictures), BATCH)]
+    tokens = torch.cat([vae.encode_tokens(pictures.batch(part, device)).cpu() for part in parts])
+    metas = pictures.meta
+    return memory.with_stickers([caption_of(meta) for meta in metas], [meta.get("style") or "" for meta in metas], tokens.numpy())
 
 
 def caption_of(meta: dict) -> Caption:

@@ -15,11 +15,15 @@ REPORT = {
     "cga": 0.25,
     "cga_5": 0.5,
     "cga_by_style": {"noto": 0.3, "twemoji": 0.2},
+    "cga_by_group": {"objects": 0.35},
+    "cga_unseen": 0.0625,
     "token_ceiling": 0.4,
     "token_ceiling_by_style": {"noto": 0.45, "twemoji": 0.35},
+    "token_ceiling_by_group": {"objects": 0.6},
     "drawings": 1900,
     "real_ceiling": 0.5,
     "real_ceiling_by_style": {"noto": 0.55, "twemoji": 0.45},
+    "real_ceiling_by_group": {"objects": 0.7},
     "token_ceiling_unseen": 0.125,
     "drawings_unseen": 400,
     "real_ceiling_unseen": 0.375,
@@ -55,16 +59,19 @@ def test_without_results_the_block_says_so(tmp_path):
 def test_every_number_of_an_evaluation_reaches_its_table(tmp_path):
     results.write_evaluation(REPORT, "python -m mvae evaluate --model small-int8", tmp_path)
     block = results.render(tmp_path)
-    assert "| `small-int8` | 0.250 | 0.500 | 0.400 | 0.500 | 0.125 | 0.375 | 0.062 | 2000 |" in block
+    assert "| `small-int8` | 0.250 | 0.500 | 0.400 | 0.500 | 0.062 | 0.125 | 0.375 | 0.062 | 2000 |" in block
     assert "| `small-int8` | 0.30 / 0.45 / 0.55 | 0.20 / 0.35 / 0.45 |" in block
+    assert "| model | objects |" in block and "| `small-int8` | 0.35 / 0.60 / 0.70 |" in block
     assert "| `small-int8` | 24.32 | 23.46 | 0.800 | 0.750 | 25.50 | 24.75 |" in block
     assert "`python -m mvae evaluate --model small-int8`" in block
 
 
 def test_samples_belong_to_their_own_measure():
-    rows = {(row["measure"], row["concepts"], row["style"]): row["samples"] for row in results.evaluation_rows(REPORT, "")}
+    whole = [row for row in results.evaluation_rows(REPORT, "") if row["group"] == "all"]
+    rows = {(row["measure"], row["concepts"], row["style"]): row["samples"] for row in whole}
     assert rows["cga", "trained", "all"] == 2000
     assert rows["psnr", "trained", "all"] == 1900
+    assert rows["cga", "unseen", "all"] == 400
     assert rows["psnr", "unseen", "all"] == rows["token_ceiling", "unseen", "all"] == 400
 
 

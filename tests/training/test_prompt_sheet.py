@@ -6,13 +6,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluate_data import sample_folder
 from PIL import Image
 
 from mvae.config import STYLES
+from mvae.data.captions import HUES
+from mvae.data.compose import held_out
 from mvae.engine.model import load
 from mvae.errors import DataError
 from mvae.evaluate.drawings import Stored
-from mvae.evaluate.prompt_sheet import COLUMNS, GAP, HEAD, SIDE, TEXT, draw_sheet, find_drawings, read_prompts
+from mvae.evaluate.prompt_sheet import (
+    COLUMNS,
+    COMBINED,
+    GAP,
+    HEAD,
+    SIDE,
+    TEXT,
+    combine,
+    draw_sheet,
+    find_drawings,
+    read_prompts,
+)
 
 
 def stored(colour: tuple) -> Stored:
@@ -23,8 +37,17 @@ def stored(colour: tuple) -> Stored:
 
 def test_a_hundred_prompts_over_all_styles():
     prompts = read_prompts()
-    assert len(set(prompts)) == len(prompts) == 100
-    assert Counter(style for style, _ in prompts) == dict.fromkeys(STYLES, 20)
+    assert len(set(prompts)) == len(prompts) == 100 - sum(COMBINED.values())
+    assert min(Counter(style for style, _ in prompts)[style] for style in STYLES) >= 12
+
+
+def test_combinations_are_held_out_of_training_and_drawn(tmp_path):
+    found = combine(sample_folder(tmp_path))
+    assert len(found) == sum(COMBINED.values()) and {drawing.split for drawing in found} == {"unseen"}
+    colours = found[: COMBINED["colour"]]
+    assert all(any(held_out(colour, drawing.concept) for colour in HUES if colour in drawing.label) for drawing in colours)
+    for drawing in found:
+        assert np.asarray(Image.open(io.BytesIO(drawing.image)))[..., 3].any()
 
 
 def test_a_data_set_without_their_drawings_is_refused():

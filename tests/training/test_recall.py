@@ -6,10 +6,12 @@ import torch
 from mvae.config import Seq2SeqConfig
 from mvae.data.dataset import Pictures
 from mvae.engine.memory import Caption, Memory
+from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
-from mvae.training.recall import Recall, damaged, read_before_text
+from mvae.training.recall import Recall, damaged, read_before_text, with_pictures
 from mvae.training.sampling import sample_tokens
 from mvae.training.seq2seq_stage import Seq2SeqModule
+from tests.training.tiny_source import VAE
 
 LABELS = ["red apple", "red apple", "green apple", "cat", "dog", "pizza"]
 STYLES = ["noto", "twemoji", "noto", "noto", "noto", "noto"]
@@ -120,3 +122,16 @@ def test_one_table_serves_what_is_read_and_what_is_written():
     drawn = sample_tokens(model.eval(), config, ids, mask, empty, guidance=2.0, temperature=1.0, seed=0, top_k=1)
     assert torch.equal(drawn, sample_tokens(model, config, ids, mask, empty, guidance=2.0, temperature=1e-4, seed=5))
     assert drawn.max() < config.codebook
+
+
+def test_pictures_never_trained_on_stand_behind_in_the_memory():
+    tokens = torch.arange(6)[:, None].expand(6, 64).numpy()
+    memory = Memory.build([Caption(label) for label in LABELS], STYLES, tokens, "test")
+    vae = MVAE(VAE).eval()
+    pixels = torch.randint(0, 256, (3, VAE.image_size, VAE.image_size, 4), dtype=torch.uint8).numpy()
+    metas = [{"label": f"new thing {n}", "style": "noto", "concept": str(n)} for n in range(3)]
+    pictures = Pictures(pixels, [meta["label"] for meta in metas], metas)
+    larger = with_pictures(memory, pictures, vae)
+    assert len(larger) == 9 and (larger.tokens[:6] == memory.tokens).all()
+    assert larger.label(int(larger.recall("new thing 1", "noto", 1)[0])) == "new thing 1"
+    assert (larger.tokens[6:] == vae.encode_tokens(pictures.batch(range(3))).numpy()).all()
