@@ -55,8 +55,9 @@ class TokenModel:
     def read_ids(self, ids: np.ndarray, mask: np.ndarray) -> "Reading":
         """Encode what is laid out already: int64 [B, S] each, mask 1 where there is something to read."""
         (states,) = self._encoder.run(["last_hidden_state"], {"input_ids": ids, "attention_mask": mask})
-        caches = self._prompt.run(self._text_caches, {"encoder_hidden_states": states})
-        return Reading(mask, dict(zip(self._text_caches, caches, strict=True)))
+        read = mask.any(0)  # a place that no row reads, such as that of a sticker not recalled, would cost time with every token
+        caches = self._prompt.run(self._text_caches, {"encoder_hidden_states": states[:, read]})
+        return Reading(mask[:, read], dict(zip(self._text_caches, caches, strict=True)))
 
     def begin(self, reading: "Reading", given: np.ndarray | None = None) -> "Decoding":
         """A decoder that has read the texts and drawn nothing. ``given``: int64 [T], tokens that are taken as they are, −1 where

@@ -43,7 +43,7 @@ class Probe:
 
 
 def held_out_scenes(composer: Composer, kind: str, count: int) -> list[Scene]:
-    """``count`` compositions of one kind that no model was trained on: of pairs that are held out, or of numbers beyond training."""
+    """``count`` compositions of one kind that no model was trained on: of held-out pairs, or of numbers beyond training."""
     held_out = kind in ("colour", "beside", "above")
     numbers = range(count) if held_out else range(FAR, FAR + count)
     return [composer.plan(number, kind, testing=held_out) for number in numbers]

@@ -2,7 +2,7 @@
 
     python -m mvae train small_prompts --warm-start runs/small --out runs/small-prompts --resume
 
-Tokens and scenes are those of the shared latent: ``views.safetensors`` and ``scenes.safetensors`` of ``runs/base-prompts/seq2seq``
+Tokens and scenes are those of the shared latent: ``views.safetensors`` and ``scenes.safetensors`` in ``runs/base-prompts/seq2seq``
 can be copied into ``runs/small-prompts/seq2seq`` instead of being made again.
 """
 
