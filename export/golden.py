@@ -50,9 +50,12 @@ def _read(source: Source) -> tuple[torch.Tensor, torch.Tensor]:
     if source.memory is None:
         return ids, mask
     asked = [(prompt, None, ()) for prompt in PROMPTS]
-    tokens, present = recalled(Memory.from_bytes(source.memory), asked, source.seq2seq.config.memory)
-    present &= torch.tensor([[bool(prompt)] for prompt in PROMPTS])
-    return read_before_text(tokens, present, ids, mask, source.seq2seq.config.text_offset)
+    config = source.seq2seq.config
+    tokens, present = recalled(
+        Memory.from_bytes(source.memory), asked, config.memory, source.vae.config.latent, getattr(config, "small_copies", False)
+    )
+    present &= torch.tensor([bool(prompt) for prompt in PROMPTS])[:, None, None]
+    return read_before_text(tokens, present, ids, mask, config.text_offset)
 
 
 def golden_answers(inputs: Arrays, level: Level, source: Source) -> Arrays:

@@ -19,6 +19,8 @@ PROMPT_MAX_CHARACTERS = 200
 """Longest accepted prompt, in Unicode characters after normalisation."""
 TEXT_MAX_TOKENS = 48
 """Text tokens that the encoder reads, end mark included; longer prompts are cut and the result says so."""
+SMALL_COPIES = 2
+"""Stickers at half size on a page of the memory."""
 MAX_IMAGES_PER_CALL = 64
 IMAGE_MAX_PIXELS = 40_000_000
 """Decoded pixels above which an input image is refused as a decompression bomb."""
@@ -134,8 +136,10 @@ class Seq2SeqConfig(_Record):
     learned_positions: bool = False
     """Position embeddings begin as sinusoids and are trained; Marian's own stand still."""
     memory: int = 0
-    """Stickers whose tokens the encoder reads before the text; 0: it reads text alone. With a memory both sides share one table,
-    so that a token read is known as a token to write: image tokens, marks, then text pieces."""
+    """Pages of tokens, a sticker each, that the encoder reads before the text; 0: it reads text alone. With a memory both sides
+    share one table, so that a token read is known as a token to write: image tokens, marks, then text pieces."""
+    small_copies: bool = False
+    """The last page holds up to two stickers at half size (:mod:`mvae.engine.pages`) instead of one as it is."""
 
     @property
     def text_offset(self) -> int:
@@ -161,6 +165,11 @@ class Seq2SeqConfig(_Record):
     def end_token(self) -> int:
         """Never produced in practice: generation stops after ``positions`` tokens."""
         return self.codebook + 1
+
+
+def recalled_at_most(pages: int, small_copies: bool) -> int:
+    """How many stickers are recalled for a model that reads so many pages."""
+    return max(pages, SMALL_COPIES) if small_copies else pages
 
 
 def caption(label: str, style: str | None) -> str:

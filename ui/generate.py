@@ -18,7 +18,7 @@ from ui.history import FIELD, Made, picked, render_history, with_made
 from ui.latent_map import LatentMap
 from ui.library import Library
 from ui.messages import explain, notice
-from ui.names import EXAMPLES, LEVEL_HINTS, STYLE_NAMES, megabytes, model_title, style_choices
+from ui.names import EXAMPLES, FOREIGN_EXAMPLES, LEVEL_HINTS, STYLE_NAMES, megabytes, model_title, style_choices
 from ui.own_pictures import OwnPictures
 from ui.surprise import surprise
 from ui.theme import html
@@ -210,8 +210,8 @@ class GenerateTab:
         engine = {"concurrency_limit": 1, "concurrency_id": ENGINE, "trigger_mode": "once"}
         private = {"api_visibility": "private", "show_progress": "hidden"}
         gr.on([button.click, prompt.submit], self.draw_columns, inputs, outputs, **engine, **private)
-        for chip, example in zip(chips, EXAMPLES, strict=True):
-            chosen = chip.click(None, None, prompt, js=f"() => {json.dumps(example)}", queue=False, **private)
+        for chip in chips:
+            chosen = chip.click(None, None, prompt, js=f"() => {json.dumps(chip.value)}", queue=False, **private)
             chosen.then(self.draw_columns, inputs, outputs, **engine, **private)
         chosen = lucky.click(self.surprise, names, prompt, queue=False, **private)
         chosen.then(self.draw_columns, inputs, outputs, **engine, **private)
@@ -238,9 +238,15 @@ class GenerateTab:
             button = gr.Button("Make sticker", variant="primary", scale=0, elem_id="make")
         with gr.Row(elem_id="chips"):
             html("Try", elem_classes="chips-word")
-            chips = [gr.Button(example, size="sm", min_width=0, elem_classes="chip") for example in EXAMPLES]
-            lucky = gr.Button("Surprise me", size="sm", min_width=0, elem_id="lucky", elem_classes="chip")
+            chips = [self._chip(example) for example in EXAMPLES]
+            lucky = self._chip("Surprise me", elem_id="lucky")
+            if self.library.memory_names:
+                html("or your language", elem_classes="chips-word")
+                chips += [self._chip(example) for example in FOREIGN_EXAMPLES]
         return prompt, button, lucky, chips
+
+    def _chip(self, words: str, **options) -> gr.Button:
+        return gr.Button(words, size="sm", min_width=0, elem_classes="chip", **options)
 
     def _choices(self):
         recommended = self.library.recommended()

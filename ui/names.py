@@ -22,6 +22,8 @@ EXAMPLES = (
     "crescent moon",
 )
 """Prompts on the chips; the first one also stands in the field when the page opens."""
+FOREIGN_EXAMPLES = ("pomme rouge", "Rakete", "gato", "太陽", "사과", "пицца")
+"""Prompts in French, German, Spanish, Japanese, Korean and Russian: six of the 28 languages."""
 
 LEVEL_HINTS = {"fp32": "reference", "fp16": "half precision", "int8": "quantised"}
 

@@ -6,7 +6,6 @@ said in other words without drawing anything again.
 """
 
 import hashlib
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from PIL import Image
 
 from mvae.data.captions import HUES, article, dominant_hue, may_mirror, may_recolour, nearest_colour, recoloured_label
 from mvae.data.dataset import with_hue
+from mvae.engine.pages import small_picture
 from mvae.errors import DataError
 
 BACKGROUNDS = {
@@ -38,10 +38,12 @@ PLACES = {
     "in the bottom left corner": (-1.0, 1.0), "in the bottom right corner": (1.0, 1.0),
 }
 """Words → direction from the middle, x to the right and y down."""
-SIZES = {"tiny": 0.34, "small": 0.5}
-"""Words → side of the object's square, as a share of the picture's."""
-SPOTS = {2: ((0.26, 0.5, 0.45), (0.74, 0.5, 0.45)), 3: ((0.5, 0.25, 0.44), (0.26, 0.74, 0.44), (0.74, 0.74, 0.44))}
-"""Middle and side of the squares of two and of three objects."""
+SIZES = ("tiny", "small")
+STEP = 0.25
+"""From the middle of a picture to that of a small copy: a whole number of places on grids of 4, 8 and 12, so that a copy has the
+same tokens wherever it stands."""
+SPOTS = {2: ((0.25, 0.5), (0.75, 0.5)), 3: ((0.5, 0.25), (0.25, 0.75), (0.75, 0.75))}
+"""Middles of two and of three small copies."""
 BESIDE = ("next to", "beside", "and")
 ABOVE = ("on", "on top of", "above")
 _UNCOUNTED = re.compile(r"\b(of|with|without|in|on|and|at|to|behind|man|men|woman|women|person|people|one|two|three)\b.|[:,]|\d")
@@ -55,11 +57,11 @@ class Part:
     """One drawing of a scene."""
 
     picture: int
-    x: float
-    """Middle of its square, as a share of the picture's side."""
-    y: float
-    side: float
-    """Of its square, likewise. The drawing's opaque part fills the square's longer side."""
+    x: float = 0.5
+    """Middle of a small copy, as a share of the picture's side."""
+    y: float = 0.5
+    small: bool = False
+    """A small copy (:mod:`mvae.engine.pages`) instead of the whole drawing as it is."""
     colour: str | None = None
     mirrored: bool = False
 
@@ -157,32 +159,31 @@ class Composer:
         if found is None:
             return None
         pair = found[0], self.metas[number]["concept"]
-        return Scene("colour", (_whole(number, colour=found[0]),), found[1], named=(number,), pair=pair)
+        return Scene("colour", (Part(number, colour=found[0]),), found[1], named=(number,), pair=pair)
 
     def _background(self, generator: np.random.Generator, number: int) -> Scene:
         own = self._own_colour(number)
         colour = str(generator.choice([NOTHING, *(word for word in BACKGROUNDS if word != own)]))
         label = self.metas[number]["label"]
         words = [f"{label} on a {colour} background", f"{label}, {colour} background"][int(generator.integers(2))]
-        return Scene("background", (_whole(number, side=0.86),), words.replace("a orange", "an orange"),
+        return Scene("background", (Part(number),), words.replace("a orange", "an orange"),
                      None if colour == NOTHING else colour, (number,))
 
     def _place(self, generator: np.random.Generator, number: int) -> Scene:
         label = self.metas[number]["label"]
-        size = str(generator.choice(list(SIZES)))
-        side, middle = SIZES[size], (0.5, 0.5)
-        words = f"{size} {label}"
+        middle = (0.5, 0.5)
+        words = f"{generator.choice(SIZES)} {label}"
         if generator.random() < 0.6:
             place = str(generator.choice(list(PLACES)))
-            middle = tuple(0.5 + step * (0.5 - side / 2) for step in PLACES[place])
+            middle = tuple(0.5 + step * STEP for step in PLACES[place])
             words = f"{words if generator.random() < 0.5 else label} {place}"
-        return Scene("place", (Part(number, *middle, side),), words, named=(number,))
+        return Scene("place", (Part(number, *middle, small=True),), words, named=(number,))
 
     def _mirrored(self, generator: np.random.Generator, number: int) -> Scene | None:
         meta = self.metas[number]
         if not may_mirror(meta):
             return None
-        return Scene("mirrored", (_whole(number, mirrored=True),), f"mirrored {meta['label']}", named=(number,))
+        return Scene("mirrored", (Part(number, mirrored=True),), f"mirrored {meta['label']}", named=(number,))
 
     def _pair(self, generator: np.random.Generator, number: int) -> tuple[int, list[str], list[str | None]] | None:
         """Another drawing of the same style and another concept; words and colours for both."""
@@ -203,7 +204,7 @@ class Composer:
         if (found := self._pair(generator, number)) is None:
             return None
         other, words, colours = found
-        parts = (Part(number, 0.25, 0.5, 0.48, colours[0]), Part(other, 0.75, 0.5, 0.48, colours[1]))
+        parts = (Part(number, 0.25, 0.5, True, colours[0]), Part(other, 0.75, 0.5, True, colours[1]))
         relation = str(generator.choice(BESIDE))
         text = f"{words[0]} {relation} {article(words[1])}"
         return Scene("beside", parts, text, named=(number, other), pair=self._concepts(number, other))
@@ -212,7 +213,7 @@ class Composer:
         if (found := self._pair(generator, number)) is None:
             return None
         other, words, colours = found
-        parts = (Part(other, 0.5, 0.72, 0.54, colours[1]), Part(number, 0.5, 0.25, 0.48, colours[0]))
+        parts = (Part(other, 0.5, 0.75, True, colours[1]), Part(number, 0.5, 0.25, True, colours[0]))
         if generator.random() < 0.25:
             text, named = f"{words[1]} {['under', 'below'][int(generator.integers(2))]} {article(words[0])}", (other, number)
         else:
@@ -224,7 +225,8 @@ class Composer:
         counted = plural(self.metas[number]["label"])
         if counted is None:
             return None
-        return Scene("count", tuple(Part(number, *spot) for spot in SPOTS[count]), f"{COUNTS[count]} {counted}", named=(number,))
+        parts = tuple(Part(number, *spot, small=True) for spot in SPOTS[count])
+        return Scene("count", parts, f"{COUNTS[count]} {counted}", named=(number,))
 
     def _concepts(self, first: int, second: int) -> tuple[str, str]:
         return self.metas[first]["concept"], self.metas[second]["concept"]
@@ -237,25 +239,14 @@ def in_colour(picture: np.ndarray, hue: float | None, wanted: float) -> np.ndarr
     return (image[0].permute(1, 2, 0) * 255).round().byte().numpy()
 
 
-def _whole(number: int, side: float | None = None, **options) -> Part:
-    """The drawing in the middle; without ``side`` just as it is."""
-    return Part(number, 0.5, 0.5, math.nan if side is None else side, **options)
-
-
 def _paste(canvas: Image.Image, picture: np.ndarray, part: Part, side: int) -> None:
-    """Scale the opaque part of a premultiplied picture into its square and put it on the canvas."""
-    image = Image.fromarray(np.ascontiguousarray(picture), "RGBa")
-    if math.isnan(part.side):
-        placed, corner = image, (0, 0)
-    else:
-        left, top, right, bottom = image.getbbox() or (0, 0, side, side)
-        scale = part.side * side / max(right - left, bottom - top)
-        size = max(1, round(scale * (right - left))), max(1, round(scale * (bottom - top)))
-        placed = image.crop((left, top, right, bottom)).resize(size, Image.Resampling.LANCZOS)
-        corner = round(part.x * side - size[0] / 2), round(part.y * side - size[1] / 2)
+    """Put a premultiplied picture, whole or as a small copy, on the canvas."""
+    image, corner = Image.fromarray(np.ascontiguousarray(picture), "RGBa"), (0, 0)
+    if part.small:
+        image = small_picture(image)
+        corner = tuple(round(middle * side - image.width / 2) for middle in (part.x, part.y))
     layer = np.zeros((side, side, 4), np.float32)
-    patch = np.asarray(placed, np.float32)
-    patch[..., :3] = np.minimum(patch[..., :3], patch[..., 3:])  # LANCZOS overshoots
+    patch = np.asarray(image, np.float32)
     x, y = corner
     x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + patch.shape[1], side), min(y + patch.shape[0], side)
     layer[y0:y1, x0:x1] = patch[y0 - y : y1 - y, x0 - x : x1 - x]

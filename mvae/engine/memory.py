@@ -75,6 +75,8 @@ class Memory:
     tokens: np.ndarray
     """uint16 [M, P]."""
     latent_id: str
+    small: np.ndarray | None = None
+    """uint16 [M, Q], tokens of each sticker at half size (:mod:`mvae.engine.pages`), for models that read such copies."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -89,14 +91,19 @@ class Memory:
         return _Rows.of(self.captions)
 
     @classmethod
-    def build(cls, captions: Sequence[Caption], styles: Sequence[str], tokens: np.ndarray, latent_id: str) -> "Memory":
+    def build(
+        cls, captions: Sequence[Caption], styles: Sequence[str], tokens: np.ndarray, latent_id: str,
+        small: np.ndarray | None = None,
+    ) -> "Memory":
         """From M stickers. Raises :class:`DataError` where their numbers differ or a token is no uint16."""
-        counts = {len(captions), len(styles), len(tokens)}
-        if len(counts) != 1 or not len(tokens) or tokens.ndim != 2 or tokens.min() < 0 or tokens.max() > 0xFFFF:
+        counts = {len(captions), len(styles), len(tokens), len(tokens if small is None else small)}
+        whole = [tokens] if small is None else [tokens, small]
+        if len(counts) != 1 or not len(tokens) or any(t.ndim != 2 or t.min() < 0 or t.max() > 0xFFFF for t in whole):
             raise DataError(f"memory: {sorted(counts)} captions, styles and tokens {tokens.shape}; expected equally many")
         known: dict[Caption, int] = {}
         caption = [known.setdefault(words, len(known)) for words in captions]
-        return cls(tuple(known), np.array(caption, np.int32), tuple(styles), tokens.astype(np.uint16), latent_id)
+        small = None if small is None else small.astype(np.uint16)
+        return cls(tuple(known), np.array(caption, np.int32), tuple(styles), tokens.astype(np.uint16), latent_id, small)
 
     def label(self, sticker: int) -> str:
         """The words that a sticker is found by."""
@@ -149,17 +156,21 @@ class Memory:
         of_stickers = of_captions[self.caption]
         return of_stickers if style is None else of_stickers + STYLE_BONUS * (self._style_names == style)
 
-    def with_stickers(self, captions: Sequence[Caption], styles: Sequence[str], tokens: np.ndarray) -> "Memory":
-        """A memory with more stickers, behind those it has; nothing is trained. ``tokens``: whole numbers [≥ 1, P].
+    def with_stickers(
+        self, captions: Sequence[Caption], styles: Sequence[str], tokens: np.ndarray, small: np.ndarray | None = None
+    ) -> "Memory":
+        """A memory with more stickers, behind those it has; nothing is trained. ``tokens``: whole numbers [≥ 1, P]; ``small``
+        [≥ 1, Q] where this memory holds small copies.
 
         Raises :class:`DataError` where their numbers differ or a sticker has another number of tokens than P.
         """
         if tokens.ndim != 2 or tokens.shape[1] != self.tokens.shape[1]:
             raise DataError(f"memory: tokens of shape {tokens.shape}; expected {self.tokens.shape[1]} a sticker")
-        return self.joined(Memory.build(captions, styles, tokens, self.latent_id))
+        return self.joined(Memory.build(captions, styles, tokens, self.latent_id, small))
 
     def joined(self, other: "Memory") -> "Memory":
-        """This memory's stickers, which win where captions lie equally near, then the other's. Neither is indexed again.
+        """This memory's stickers, which win where captions lie equally near, then the other's. Neither is indexed again. Small
+        copies are kept where both hold them.
 
         Raises :class:`DataError` where the two are of different latents.
         """
@@ -168,6 +179,7 @@ class Memory:
         made = Memory(
             self.captions + other.captions, np.concatenate([self.caption, other.caption + np.int32(len(self.captions))]),
             self.styles + other.styles, np.concatenate([self.tokens, other.tokens]), self.latent_id,
+            None if self.small is None or other.small is None else np.concatenate([self.small, other.small]),
         )
         made.__dict__["_rows"] = self._rows.followed_by(other._rows, len(self.captions))
         return made
@@ -177,8 +189,9 @@ class Memory:
         buffer = io.BytesIO()
         names = sorted(set(self.styles))
         words = json.dumps([[c.label, c.tags, c.names] for c in self.captions], ensure_ascii=False, separators=(",", ":"))
+        copies = {} if self.small is None else {"small": self.small}
         np.savez_compressed(
-            buffer, captions=np.frombuffer(words.encode("utf-8"), np.uint8), caption=self.caption, tokens=self.tokens,
+            buffer, **copies, captions=np.frombuffer(words.encode("utf-8"), np.uint8), caption=self.caption, tokens=self.tokens,
             latent_id=np.array(self.latent_id), style_names=np.array(names),
             style=np.array([names.index(style) for style in self.styles], np.uint8),
         )
@@ -193,12 +206,15 @@ class Memory:
             words = json.loads(arrays["captions"].tobytes().decode("utf-8"))
             captions = tuple(Caption(str(label), tuple(map(str, tags)), tuple(map(str, names))) for label, tags, names in words)
             styles = tuple(arrays["style_names"].tolist()[number] for number in arrays["style"])
-            memory = cls(captions, arrays["caption"], styles, arrays["tokens"], str(arrays["latent_id"]))
+            memory = cls(captions, arrays["caption"], styles, arrays["tokens"], str(arrays["latent_id"]), arrays.get("small"))
         except (ValueError, TypeError, KeyError, IndexError, OSError, EOFError, BadZipFile) as error:
             raise DataError(f"memory: not a memory file ({error})") from None
         stickers = {len(memory), len(styles), len(memory.caption)}
         if len(stickers) != 1 or not len(memory) or memory.tokens.ndim != 2 or memory.tokens.dtype != np.uint16:
             raise DataError(f"memory: {sorted(stickers)} stickers of {memory.tokens.dtype} do not fit together")
+        small = memory.small
+        if small is not None and (small.shape != (len(memory), memory.tokens.shape[1] // 4) or small.dtype != np.uint16):
+            raise DataError(f"memory: small copies {small.shape} of {small.dtype}; expected a quarter of each sticker's tokens")
         if memory.caption.ndim != 1 or memory.caption.min() < 0 or memory.caption.max() >= len(captions):
             raise DataError(f"memory: captions up to {memory.caption.max()}; expected 0 to {len(captions) - 1}")
         return memory

@@ -11,12 +11,13 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
-from mvae.config import DEFAULT_MODEL, MAX_IMAGES_PER_CALL, STYLES
+from mvae.config import DEFAULT_MODEL, MAX_IMAGES_PER_CALL, STYLES, recalled_at_most
 from mvae.engine.entry import Entry, read_entry
 from mvae.engine.images import fit
 from mvae.engine.memory import MEMORY, Caption, Memory
 from mvae.engine.onnx_file import parse
 from mvae.engine.options import IMAGE_INDEX_MAX, SEED_MAX, check_options, check_style, whole
+from mvae.engine.pages import lay_out, small_page, small_places
 from mvae.engine.philox import uniforms
 from mvae.engine.prompt import TextEncoder, normalise_prompt
 from mvae.engine.sessions import open_session
@@ -138,9 +139,14 @@ class Model:
         """
         self._check_own(own)
         words = [normalise_prompt(word) for word in (label, *tags)]
-        found = np.array([self.encode(image)])
+        found, small = np.array([self.encode(image)]), None
+        if self._seq2seq.shape.small_copies:
+            page = self.encode(small_page(fit(image, self.image_size)))
+            small = np.array([page])[:, small_places(self.latent)[0]]
         about = [Caption(words[0], tuple(words[1:]))], [check_style(style) or ""]
-        return Memory.build(*about, found, self.latent.latent_id) if own is None else own.with_stickers(*about, found)
+        if own is None:
+            return Memory.build(*about, found, self.latent.latent_id, small)
+        return own.with_stickers(*about, found, small)
 
     def memory_with(self, own: Memory | None) -> Memory | None:
         """What is read where ``own`` pictures are given: these, then the model's; :attr:`Sticker.recalled` counts in it.
@@ -167,8 +173,11 @@ class Model:
         got, expected = (memory.tokens.shape[1], memory.latent_id), (latent.positions, latent.latent_id)
         if got != expected:
             return f"holds {got[0]} tokens a sticker of latent {got[1]!r}; expected {expected[0]} of {expected[1]!r}"
-        if memory.tokens.max() >= latent.codebook:
-            return f"has token {memory.tokens.max()}; expected below {latent.codebook}"
+        if self._seq2seq.shape.small_copies and memory.small is None:
+            return "holds no small copies; expected them beside every sticker"
+        largest = max(part.max() for part in (memory.tokens, memory.small) if part is not None)
+        if largest >= latent.codebook:
+            return f"has token {largest}; expected below {latent.codebook}"
         return None
 
     def decode(self, tokens: Sequence[int], latent_id: str | None = None) -> Image.Image:
@@ -227,11 +236,14 @@ class Model:
                 texts.append((self._text.end,) if nothing else self._text(negative, None).ids)
             recalled, known = (), None
             if memory is not None:
-                found = memory.recall(text.prompt, style, self._seq2seq.shape.memory)
-                recalled, known = tuple(found.tolist()), memory.tokens[found].astype(np.int64)
+                shape = self._seq2seq.shape
+                found = memory.recall(text.prompt, style, recalled_at_most(shape.memory, shape.small_copies))
+                seen = memory.tokens[found].astype(np.int64)
                 if begin is not None:  # what is to be completed takes the first place; a damaged sticker is read as one
-                    known = np.concatenate([begin[None], known])[: self._seq2seq.shape.memory]
-                    recalled = recalled[: len(known) - 1]
+                    seen = np.concatenate([begin[None], seen])
+                known = lay_out(seen, memory.small[found] if shape.small_copies else None, shape.memory, self.latent)
+                room = len(found) if shape.small_copies else shape.memory - (begin is not None)
+                recalled = tuple(found[:room].tolist())
             reading = self._seq2seq.read(texts, known)
             timings = {"text": _milliseconds(begun), "tokens": 0.0}
         decoding: Decoding | None = None

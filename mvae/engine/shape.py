@@ -32,7 +32,9 @@ class Shape:
     reach: int
     """Positions that either side has embeddings for."""
     memory: int = 0
-    """Stickers whose tokens the encoder reads before the text."""
+    """Pages of tokens that the encoder reads before the text."""
+    small_copies: bool = False
+    """The last page holds stickers at half size."""
     text_offset: int = 0
     """Added to the tokenizer's ids."""
 
@@ -61,6 +63,9 @@ def read_shape(config: dict, latent: LatentConfig, name: str) -> Shape:
     reading = {key: config.get(key, 0) for key in ("memory", "text_offset")}
     if any(type(value) is not int or value < 0 for value in reading.values()):
         raise IntegrityError(f"{name}: config.json has {reading}; expected whole numbers from 0")
+    reading["small_copies"] = config.get("small_copies", False)
+    if type(reading["small_copies"]) is not bool or (reading["small_copies"] and not reading["memory"]):
+        raise IntegrityError(f"{name}: config.json has {reading}; expected small copies, true or false, with a memory alone")
     shape = Shape(latent.codebook, latent.positions, **{field: config[key] for field, key in _FIELDS.items()}, **reading)
     if not max(shape.codebook, shape.start_token + 1) <= shape.vocabulary:
         raise IntegrityError(

@@ -34,11 +34,11 @@ class TokenModel:
         self._step = open_session(step_graph, f"{name} decoder_model_merged (step graph)", threads)
         self._text_caches = [value.name for value in self._prompt.get_outputs()]
 
-    def read(self, texts: list[tuple[int, ...]], recalled: np.ndarray | None = None) -> "Reading":
+    def read(self, texts: list[tuple[int, ...]], pages: tuple[np.ndarray, np.ndarray] | None = None) -> "Reading":
         """Encode B texts (ids with end mark, any lengths ≥ 1).
 
-        ``recalled``: tokens [K, positions] of stickers that the first row reads before its text; the other rows, and all of them
-        where it is None, read text alone. The text keeps its place behind the memory.
+        ``pages``: what the first row reads before its text, as :func:`mvae.engine.pages.lay_out` returns it; the other rows, and
+        all of them where it is None, read text alone. The text keeps its place behind the memory.
         """
         place = self.shape.memory * self.shape.positions
         longest = max(len(text) for text in texts)
@@ -47,9 +47,8 @@ class TokenModel:
         for row, text in enumerate(texts):
             ids[row, place : place + len(text)] = np.add(text, self.shape.text_offset)
             mask[row, place : place + len(text)] = 1
-        if recalled is not None:
-            seen = recalled.reshape(-1)[:place]
-            ids[0, : len(seen)], mask[0, : len(seen)] = seen, 1
+        if pages is not None:
+            ids[0, :place], mask[0, :place] = (page.ravel() for page in pages)
         return self.read_ids(ids, mask)
 
     def read_ids(self, ids: np.ndarray, mask: np.ndarray) -> "Reading":

@@ -4,6 +4,7 @@ A probe is a prompt with everything that can be checked of the answer: which obj
 sticker, and what pixels should say (:mod:`mvae.evaluate.attributes`). The same checks on the real composition are its ceiling.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -11,9 +12,10 @@ from random import Random
 import numpy as np
 import torch
 
-from mvae.data.compose import PLACES, SIZES, Composer, Scene, plural
+from mvae.data.compose import PLACES, Composer, Scene, plural
 from mvae.data.dataset import Pictures
 from mvae.data.paraphrase import TEST_SENTENCES, in_a_sentence, in_other_order, mistyped
+from mvae.engine.pages import SMALL
 from mvae.evaluate.attributes import background_of, colour_of, components, extent_of, part_of, place_of
 from mvae.evaluate.ceilings import recognition
 from mvae.evaluate.judge import Judge
@@ -43,10 +45,15 @@ class Probe:
 
 
 def held_out_scenes(composer: Composer, kind: str, count: int) -> list[Scene]:
-    """``count`` compositions of one kind that no model was trained on: of held-out pairs, or of numbers beyond training."""
+    """``count`` compositions of one kind that no model was trained on: of held-out pairs, or of numbers beyond training.
+
+    Of things to be counted those alone whose real pictures hang together: others have more parts than there are things.
+    """
     held_out = kind in ("colour", "beside", "above")
-    numbers = range(count) if held_out else range(FAR, FAR + count)
-    return [composer.plan(number, kind, testing=held_out) for number in numbers]
+    scenes = (composer.plan(number, kind, testing=held_out) for number in itertools.count(0 if held_out else FAR))
+    if kind == "count":
+        scenes = (scene for scene in scenes if len(components(straight(composer.draw(scene)[None])[0])) == len(scene.parts))
+    return list(itertools.islice(scenes, count))
 
 
 def scene_probes(composer: Composer, kind: str, count: int) -> tuple[list[Probe], np.ndarray]:
@@ -74,14 +81,14 @@ def _probe_of(composer: Composer, scene: Scene) -> Probe:
         found |= {"count": len(scene.parts), "objects": ((concepts[0], _box_of(scene)),)}
     elif scene.kind == "place":
         said = next((tuple(map(int, step)) for words, step in PLACES.items() if scene.words.endswith(words)), (0, 0))
-        found |= {"place": said, "small": any(scene.words.startswith(f"{size} ") for size in SIZES)}
+        found |= {"place": said, "small": True}
     return Probe(**found)
 
 
 def _box_of(scene: Scene) -> tuple[float, float, float, float]:
-    """The square of a scene's first object, a little widened."""
+    """The square of a scene's first small copy, a little widened."""
     part = scene.parts[0]
-    reach = part.side / 2 + 0.02
+    reach = SMALL / 2 + 0.02
     return max(0.0, part.x - reach), max(0.0, part.y - reach), min(1.0, part.x + reach), min(1.0, part.y + reach)
 
 

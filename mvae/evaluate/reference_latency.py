@@ -69,7 +69,8 @@ def reference_tokens(model: Model, network: MarianMTModel, tokenizer: Tokenizer,
     text = torch.tensor([[*ids, tokenizer.token_to_id("<eos>")]])
     mask = torch.ones_like(text)
     if model.memory is not None:
-        known = recalled(model.memory, [(prompt, style, ())], network.config.memory)
+        small_copies = getattr(network.config, "small_copies", False)
+        known = recalled(model.memory, [(prompt, style, ())], network.config.memory, model.latent, small_copies)
         text, mask = read_before_text(*known, text, mask, network.config.text_offset)
     drawn = network.generate(text, attention_mask=mask, generation_config=settings)
     if drawn.shape[1] != positions + 1:

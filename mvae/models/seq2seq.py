@@ -14,9 +14,11 @@ TEXT_PAD, TEXT_END, TEXT_UNKNOWN = 0, 1, 2
 def marian_config(config: Seq2SeqConfig) -> MarianConfig:
     """The stock configuration. ``pad_token_id`` is the decoder's start mark; the text side masks its padding explicitly.
 
-    ``memory`` and ``text_offset``, which transformers only stores, tell the engine what the encoder reads before the text.
+    ``memory``, ``small_copies`` and ``text_offset``, which transformers only stores, say what is read before the text.
     """
     reading = {"memory": config.memory, "text_offset": config.text_offset} if config.memory else {}
+    if config.small_copies:
+        reading["small_copies"] = True
     if config.learned_positions:
         reading["learned_positions"] = True
     return MarianConfig(

@@ -88,7 +88,7 @@ def _measure(arm, folder: Path, vae: MVAE, memory: Memory, sets: list[Set], refe
     rows = []
     for asked in sets:
         for guidance in GUIDANCE:
-            tokens = draw(model, config, tokenizer, asked, guidance)
+            tokens = draw(model, config, tokenizer, vae.config.latent, asked, guidance)
             measured = score(judge, decode(vae, tokens), asked.asked)
             rows.append({"set": asked.name, **about, "guidance": guidance, **measured, "stickers": len(asked.asked)})
             name = "".join(c if c.isalnum() else "-" for c in f"{asked.name} {guidance:g}")

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import MarianMTModel
 
-from mvae.config import Seq2SeqConfig, caption
+from mvae.config import LatentConfig, Seq2SeqConfig, caption
 from mvae.data.captions import HUES, dominant_hue, may_recolour, nearest_colour, recoloured_label
 from mvae.data.dataset import Pictures, rotate_hue
 from mvae.engine.memory import Memory
@@ -95,7 +95,8 @@ def recoloured(pictures: Pictures, memory: Memory, count: int, seed: int = 0) ->
 
 
 def draw(
-    model: MarianMTModel, config: Seq2SeqConfig, tokenizer: Tokenizer, asked: Set, guidance: float | None = None, seed: int = 0
+    model: MarianMTModel, config: Seq2SeqConfig, tokenizer: Tokenizer, latent: LatentConfig, asked: Set,
+    guidance: float | None = None, seed: int = 0,
 ) -> Tensor:
     """Tokens int64 [N, positions] with the product's own sampling options, but for ``guidance`` where it is given."""
     options, found = Options.usual(config.memory), []
@@ -105,7 +106,8 @@ def draw(
         ids, mask = encode_texts(tokenizer, [caption(a.words, a.style) for a in part])
         if config.memory:
             wanted = [(a.words, a.style, () if a.hidden is None else (a.hidden,)) for a in part]
-            ids, mask = read_before_text(*recalled(asked.memory, wanted, config.memory), ids, mask, config.text_offset)
+            pages = recalled(asked.memory, wanted, config.memory, latent, config.small_copies)
+            ids, mask = read_before_text(*pages, ids, mask, config.text_offset)
         found.append(sample_tokens(
             model, config, ids, mask, torch.tensor([[TEXT_END]]), guidance=guidance, temperature=options.temperature,
             top_k=min(options.top_k, config.codebook), seed=seed + start,

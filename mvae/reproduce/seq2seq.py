@@ -89,7 +89,7 @@ def _train_and_measure(arm: Arm, run: Path, data: Path, folder: Path, recipe: st
     pictures = load_pictures(data, size=vae.config.image_size, split="train", progress=False)
     memory = Memory.from_bytes((folder / MEMORY).read_bytes()) if config.memory else None
     asked = trained(pictures, memory, samples)
-    tokens = draw(model, config, Tokenizer.from_file(str(folder / "tokenizer.json")), asked)
+    tokens = draw(model, config, Tokenizer.from_file(str(folder / "tokenizer.json")), vae.config.latent, asked)
     (folder / VIEWS).unlink()
     with open(folder / "seq2seq" / "sheets.csv", newline="") as file:
         *_, (_, nats_trained, nats_unseen) = csv.reader(file)

@@ -5,11 +5,14 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from mvae.config import LatentConfig, recalled_at_most
 from mvae.data.dataset import Pictures
 from mvae.engine.memory import Caption, Memory
+from mvae.engine.pages import lay_out, small_page, small_places
 from mvae.models.mvae import MVAE
 
 BATCH = 64
@@ -25,18 +28,24 @@ the original: that is what the memory holds when "purple cat" is asked for."""
 class Recall:
     """Draws what the encoder reads beside each caption.
 
+    Pages are those of :mod:`mvae.engine.pages`. With small copies the last page shows what the first one holds, and now and then
+    a sticker that the caption does not speak of; of a damaged copy or another view there is no small one: it would betray it.
+
     No picture ever reads itself: it would be copied, and nothing learned. Instead it may read another view of itself (a
     mirrored, moved or recoloured view the original, and the other way round), which teaches redrawing, or a damaged copy, which
     teaches to keep what fits together and to draw the rest anew.
     """
 
     def __init__(
-        self, memory: Memory, pictures: Pictures, tokens: Tensor, views: list[list[int]], candidates: int, unknown: int,
+        self, memory: Memory, pictures: Pictures, tokens: Tensor, views: list[list[int]], candidates: int, latent: LatentConfig,
         progress: bool = True,
     ):
         """``tokens``: int64 [N, V, P] of every view; ``views``: those of each picture that are true; ``memory`` holds the N
-        pictures themselves, in their order; ``unknown``: the token that stands for one not known."""
-        self.tokens, self.views, self.unknown = tokens, views, unknown
+        pictures themselves, in their order."""
+        self.tokens, self.views, self.unknown = tokens, views, latent.mask_token
+        self.small = self.places = None
+        if memory.small is not None:
+            self.small, self.places = torch.from_numpy(memory.small.astype(np.int64)), torch.from_numpy(small_places(latent))
         labels = [meta["label"] for meta in pictures.meta]
         styles = [meta.get("style") or None for meta in pictures.meta]
         bar = tqdm(range(len(pictures)), desc="memory", disable=not progress)
@@ -45,7 +54,7 @@ class Recall:
     def draw(
         self, index: list[int], views: list[int], count: int, distracted: float, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """What is read beside each of B views: tokens int64 [B, count, P], and which are there, bool [B, count].
+        """What is read beside each of B views on ``count`` pages: tokens int64 [B, count, P], and which are there, bool likewise.
 
         One sticker, and with the chance ``distracted`` a second one that the caption does not speak of.
         """
@@ -60,24 +69,48 @@ class Recall:
                 known.insert(0, (picture, own))
             if draw[2] >= FIRST_CHOICE:
                 known = [known[place] for place in torch.randperm(len(known), generator=generator).tolist()]
-            read.append(known[:count])
-        present = torch.zeros(len(index), count, dtype=torch.bool)
-        present[:, 0] = True
-        if count > 1:
-            present[:, 1] = torch.tensor([draw[4] < distracted for draw in draws])
+            read.append(known[: max(2, count)])
         chosen = torch.tensor(read)
-        drawn = self.tokens[chosen[..., 0], chosen[..., 1]]
-        copied = (chosen == torch.tensor([*zip(index, views, strict=True)])[:, None]).all(-1, keepdim=True)
-        return torch.where(copied, damaged(drawn.flatten(0, 1), self.unknown, generator).view_as(drawn), drawn), present
+        further = torch.tensor([draw[4] < distracted for draw in draws])
+        copied = (chosen == torch.tensor([*zip(index, views, strict=True)])[:, None]).all(-1)
+        wholes = count if self.small is None else count - 1
+        drawn = self.tokens[chosen[:, :wholes, 0], chosen[:, :wholes, 1]]
+        drawn = torch.where(
+            copied[:, :wholes, None], damaged(drawn.flatten(0, 1), self.unknown, generator).view_as(drawn), drawn
+        )
+        present = torch.zeros(len(index), wholes, dtype=torch.bool)
+        present[:, 0] = True
+        if wholes > 1:
+            present[:, 1] = further
+        if self.small is None:
+            return drawn, present[..., None].repeat(1, 1, drawn.shape[2])
+        plain = (chosen[..., 1] == 0) & (chosen[..., 0] != torch.tensor(index)[:, None])
+        return self._with_small(drawn, present, chosen[:, :2, 0], plain[:, :2] & torch.stack([plain[:, 0], further], 1))
+
+    def _with_small(self, wholes: Tensor, present: Tensor, pictures: Tensor, small: Tensor) -> tuple[Tensor, Tensor]:
+        """Pages [B, K, P], of which ``present`` [B, K] are there, then a page of small copies: those of ``pictures`` [B, 2] that
+        are ``small``."""
+        page = torch.zeros(len(wholes), wholes.shape[2], dtype=wholes.dtype)
+        there = torch.zeros(page.shape, dtype=torch.bool)
+        for copy, places in enumerate(self.places):
+            page[:, places] = self.small[pictures[:, copy]]
+            there[:, places] = small[:, copy, None]
+        page = torch.where(there, page, 0)
+        wholes_there = present[..., None].expand_as(wholes)
+        return torch.cat([wholes, page[:, None]], 1), torch.cat([wholes_there, there[:, None]], 1)
 
     def of(self, named: list[tuple[int, ...]], count: int) -> tuple[Tensor, Tensor]:
         """The stickers that captions name, in their order: as :meth:`draw`."""
-        tokens = torch.zeros(len(named), count, self.tokens.shape[2], dtype=self.tokens.dtype)
-        present = torch.zeros(len(named), count, dtype=torch.bool)
+        wholes = count if self.small is None else count - 1
+        tokens = torch.zeros(len(named), wholes, self.tokens.shape[2], dtype=self.tokens.dtype)
+        present = torch.zeros(len(named), wholes, dtype=torch.bool)
         for row, pictures in enumerate(named):
-            for place, picture in enumerate(pictures[:count]):
+            for place, picture in enumerate(pictures[:wholes]):
                 tokens[row, place], present[row, place] = self.tokens[picture, 0], True
-        return tokens, present
+        if self.small is None:
+            return tokens, present[..., None].repeat(1, 1, tokens.shape[2])
+        pictures = torch.tensor([(row[0], row[1] if len(row) > 1 else row[0]) for row in named])
+        return self._with_small(tokens, present, pictures, torch.tensor([(True, len(row) > 1) for row in named]))
 
 
 def damaged(tokens: Tensor, unknown: int, generator: torch.Generator) -> Tensor:
@@ -95,20 +128,37 @@ def damaged(tokens: Tensor, unknown: int, generator: torch.Generator) -> Tensor:
     return torch.where(gone, unknown, torch.where(foreign, tokens.roll(1, 0), tokens))
 
 
-def memory_of(metas: Sequence[dict], tokens: Tensor, latent_id: str) -> Memory:
-    """Every picture by its caption. ``metas``: N samples' fields; ``tokens``: int64 [N, P]."""
-    captions = [caption_of(meta) for meta in metas]
-    return Memory.build(captions, [meta.get("style") or "" for meta in metas], tokens.numpy(), latent_id)
+def memory_of(metas: Sequence[dict], tokens: Tensor, latent_id: str, small: Tensor | None = None) -> Memory:
+    """Every picture by its caption. ``metas``: N samples' fields; ``tokens``: int64 [N, P]; ``small``: int64 [N, Q]."""
+    return Memory.build(*_about(metas), tokens.numpy(), latent_id, None if small is None else small.numpy())
+
+
+def with_pictures(memory: Memory, pictures: Pictures, vae: MVAE) -> Memory:
+    """``memory`` and more pictures behind: what was never trained on can still be read, and redrawn."""
+    small = None if memory.small is None else small_tokens(vae, pictures, progress=False).numpy()
+    return memory.with_stickers(*_about(pictures.meta), _encoded(vae, pictures.pixels).numpy(), small)
+
+
+def small_tokens(vae: MVAE, pictures: Pictures, progress: bool = True) -> Tensor:
+    """Tokens of every picture's small copy, int64 [N, Q]."""
+    places = torch.from_numpy(small_places(vae.config.latent)[0])
+    bar = tqdm(pictures.pixels, desc="small copies", disable=not progress)
+    pages = np.stack([np.asarray(small_page(Image.fromarray(pixels, "RGBa"))) for pixels in bar])
+    return _encoded(vae, pages, progress)[:, places]
 
 
 @torch.no_grad()
-def with_pictures(memory: Memory, pictures: Pictures, vae: MVAE) -> Memory:
-    """``memory`` and more pictures behind: what was never trained on can still be read, and redrawn."""
-    device = next(vae.parameters()).device
-    parts = [range(start, min(start + BATCH, len(pictures))) for start in range(0, len(pictures), BATCH)]
-    tokens = torch.cat([vae.encode_tokens(pictures.batch(part, device)).cpu() for part in parts])
-    metas = pictures.meta
-    return memory.with_stickers([caption_of(meta) for meta in metas], [meta.get("style") or "" for meta in metas], tokens.numpy())
+def _encoded(vae: MVAE, pixels: np.ndarray, progress: bool = False) -> Tensor:
+    """Premultiplied pictures uint8 [N, S, S, 4] → tokens int64 [N, P]."""
+    device, parts = next(vae.parameters()).device, []
+    for start in tqdm(range(0, len(pixels), BATCH), desc="encoding", disable=not progress):
+        images = torch.from_numpy(pixels[start : start + BATCH]).to(device).permute(0, 3, 1, 2).float().div_(255)
+        parts.append(vae.encode_tokens(images.contiguous(memory_format=torch.channels_last)).cpu())
+    return torch.cat(parts)
+
+
+def _about(metas: Sequence[dict]) -> tuple[list[Caption], list[str]]:
+    return [caption_of(meta) for meta in metas], [meta.get("style") or "" for meta in metas]
 
 
 def caption_of(meta: dict) -> Caption:
@@ -118,26 +168,23 @@ def caption_of(meta: dict) -> Caption:
 
 
 def recalled(
-    memory: Memory, asked: Sequence[tuple[str, str | None, Collection[int]]], count: int
+    memory: Memory, asked: Sequence[tuple[str, str | None, Collection[int]]], count: int, latent: LatentConfig, small_copies: bool
 ) -> tuple[Tensor, Tensor]:
-    """What is read beside each of B prompts, as the engine recalls it: int64 [B, count, P], and which are there, bool [B, count].
+    """What is read beside each of B prompts, as the engine recalls it: int64 [B, count, P], and which are there, bool likewise.
 
-    ``asked``: prompt, style, and stickers that must not be recalled.
+    ``count``: pages; ``asked``: prompt, style, and stickers that must not be recalled.
     """
-    tokens = torch.zeros(len(asked), count, memory.tokens.shape[1], dtype=torch.int64)
-    present = torch.zeros(len(asked), count, dtype=torch.bool)
-    for row, (prompt, style, hidden) in enumerate(asked):
-        found = memory.recall(prompt, style, count, exclude=hidden)
-        tokens[row, : len(found)] = torch.from_numpy(memory.tokens[found].astype(np.int64))
-        present[row, : len(found)] = True
-    return tokens, present
+    pages = []
+    for prompt, style, hidden in asked:
+        found = memory.recall(prompt, style, recalled_at_most(count, small_copies), exclude=hidden)
+        pages.append(lay_out(memory.tokens[found], memory.small[found] if small_copies else None, count, latent))
+    return tuple(torch.from_numpy(np.stack(part)) for part in zip(*pages, strict=True))
 
 
 def read_before_text(memory: Tensor, present: Tensor, ids: Tensor, mask: Tensor, text_offset: int) -> tuple[Tensor, Tensor]:
     """What the encoder reads: tokens [B, K, P], then the text's ids [B, T] moved by ``text_offset``; masks likewise.
 
-    ``present`` bool [B, K]: what is not there is masked, never left out, so that the text keeps its place.
+    ``present`` bool [B, K, P]: what is not there is masked, never left out, so that the text keeps its place.
     """
-    seen = memory.flatten(1)
-    there = present.repeat_interleave(memory.shape[2], 1)
+    seen, there = memory.flatten(1), present.flatten(1)
     return torch.cat([torch.where(there, seen, 0), ids + text_offset], 1), torch.cat([there.to(mask.dtype), mask], 1)

@@ -21,7 +21,7 @@ from mvae.models.seq2seq import TEXT_END, build_seq2seq
 from mvae.models.seq2seq_start import begin
 from mvae.training.checkpoint import step_generator
 from mvae.training.cross_entropy import head_cross_entropy
-from mvae.training.recall import Recall, memory_of, read_before_text, recalled
+from mvae.training.recall import Recall, memory_of, read_before_text, recalled, small_tokens
 from mvae.training.recipe import Seq2SeqStage
 from mvae.training.sampling import sample_tokens
 from mvae.training.scenes import Scenes
@@ -79,10 +79,10 @@ class Seq2SeqTraining:
         if recipe.config.memory:
             cells = cell_index(views.mean.flatten(0, 1).float(), vae.config.levels)
             tokens = cells_to_tokens(cells, vae.config.levels, vae.config.depth).unflatten(0, views.mean.shape[:2])
-            self.memory = memory_of(pictures.meta, tokens[:, 0], vae.config.latent_id)
+            small = small_tokens(vae, pictures) if recipe.config.small_copies else None
+            self.memory = memory_of(pictures.meta, tokens[:, 0], vae.config.latent_id, small)
             views_read = [[0, *row] for row in self.choices]
-            unknown = vae.config.latent.mask_token
-            self.recall = Recall(self.memory, pictures, tokens, views_read, recipe.memory_candidates, unknown)
+            self.recall = Recall(self.memory, pictures, tokens, views_read, recipe.memory_candidates, vae.config.latent)
 
     def settings(self) -> dict:
         return {**asdict(self.recipe), "pictures": len(self.pictures)}
@@ -134,7 +134,7 @@ class Seq2SeqTraining:
                 rows = list(composed)
                 known[rows], there[rows] = self.recall.of([self.scenes.named[composed[row]] for row in rows], self.config.memory)
             kept = torch.rand(len(indices), generator=generator) >= self.recipe.drop_memory
-            there = there & (kept & torch.tensor([bool(t) for t in texts]))[:, None]
+            there = there & (kept & torch.tensor([bool(t) for t in texts]))[:, None, None]
             ids, mask = read_before_text(known, there, ids, mask, self.config.text_offset)
         return {"tokens": tokens, "read": self._disturbed(tokens, generator), "ids": ids, "mask": mask}
 
@@ -178,7 +178,8 @@ class Seq2SeqTraining:
             (pictures.meta[i]["label"], pictures.meta[i].get("style"), [i] if pictures is self.pictures else ())
             for pictures, index in parts for i in index
         ]
-        return read_before_text(*recalled(self.memory, asked, self.config.memory), ids, mask, self.config.text_offset)
+        pages = recalled(self.memory, asked, self.config.memory, self.vae.config.latent, self.config.small_copies)
+        return read_before_text(*pages, ids, mask, self.config.text_offset)
 
     def _nats(self, model: nn.Module, pictures: Pictures, count: int = 256) -> float:
         """Cross-entropy of exact tokens given "STYLE label", nats per token, on evenly spaced pictures."""

@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.runtime.served import PATIENCE_MS, ROOT, browser, make, open_app, page, serve
+from ui.names import EXAMPLES
 
 __all__ = ["browser", "page"]
 TINY = ROOT / "tests" / "data" / "tiny-zoo"
@@ -80,7 +81,7 @@ def test_chip_draws_in_one_click(page, address):
     open_app(page, address)
     page.locator("#chips .chip").nth(2).click()
     expect(page.locator("#cards .card[data-done=true]").first).to_be_visible(timeout=PATIENCE_MS)
-    assert page.locator("#prompt textarea, #prompt input").input_value() == "blue heart"
+    assert page.locator("#prompt textarea, #prompt input").input_value() == EXAMPLES[2]
 
 
 def test_empty_prompt_and_no_model_are_explained(page, address):

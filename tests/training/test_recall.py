@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
-from mvae.config import Seq2SeqConfig
+from mvae.config import LatentConfig, Seq2SeqConfig
 from mvae.data.dataset import Pictures
 from mvae.engine.memory import Caption, Memory
+from mvae.engine.pages import small_places
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
 from mvae.training.recall import Recall, damaged, read_before_text, with_pictures
@@ -15,7 +16,8 @@ from tests.training.tiny_source import VAE
 
 LABELS = ["red apple", "red apple", "green apple", "cat", "dog", "pizza"]
 STYLES = ["noto", "twemoji", "noto", "noto", "noto", "noto"]
-UNKNOWN = 99
+LATENT = LatentConfig(grid=2)
+UNKNOWN = LATENT.mask_token
 
 
 def recall(views: list[int]) -> Recall:
@@ -24,7 +26,7 @@ def recall(views: list[int]) -> Recall:
     pictures = Pictures(np.zeros((6, 8, 8, 4), np.uint8), LABELS, meta)
     tokens = torch.arange(6 * 3 * 4).view(6, 3, 4)
     memory = Memory.build([Caption(label) for label in LABELS], STYLES, tokens[:, 0].numpy(), "test")
-    return Recall(memory, pictures, tokens, [views] * 6, candidates=4, unknown=UNKNOWN, progress=False)
+    return Recall(memory, pictures, tokens, [views] * 6, candidates=4, latent=LATENT, progress=False)
 
 
 def undamaged(drawn: torch.Tensor) -> set[int]:
@@ -66,13 +68,14 @@ def test_more_than_a_third_of_the_draws_read_something_of_the_picture_itself():
 def test_a_second_sticker_is_there_now_and_then():
     reader = recall([0])
     present = torch.cat([reader.draw([0, 3], [0, 0], 2, 0.3, torch.Generator().manual_seed(seed))[1] for seed in range(300)])
+    present = present.any(2)
     assert present[:, 0].all() and 0.2 < present[:, 1].float().mean() < 0.4
 
 
 def test_named_stickers_stand_in_their_order_and_nothing_else():
     tokens, present = recall([0]).of([(3, 1), (5,), (2, 4, 0)], 2)
     assert tokens[:, :, 0].tolist() == [[36, 12], [60, 0], [24, 48]]
-    assert present.tolist() == [[True, True], [True, False], [True, True]]
+    assert present.all(2).tolist() == present.any(2).tolist() == [[True, True], [True, False], [True, True]]
 
 
 def test_what_is_drawn_in_another_colour_reads_the_original():
@@ -98,7 +101,7 @@ def test_the_text_keeps_its_place_and_an_absent_memory_does_not_matter():
     config = Seq2SeqConfig(d_model=32, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=64, memory=2)
     ids, mask = torch.tensor([[5, TEXT_END]]), torch.tensor([[1, 1]])
     tokens, other = torch.randint(0, 4096, (2, 1, 2, 64))
-    absent, present = torch.zeros(1, 2, dtype=torch.bool), torch.ones(1, 2, dtype=torch.bool)
+    absent, present = torch.zeros(1, 2, 64, dtype=torch.bool), torch.ones(1, 2, 64, dtype=torch.bool)
     read = {name: read_before_text(m, p, ids, mask, config.text_offset)
             for name, m, p in (("a", tokens, absent), ("b", other, absent), ("c", tokens, present), ("d", other, present))}
     assert read["a"][0].shape == (1, 130) and read["c"][0][0, 128:].tolist() == [5 + 4098, TEXT_END + 4098]
@@ -116,7 +119,7 @@ def test_one_table_serves_what_is_read_and_what_is_written():
     model = build_seq2seq(config)
     tables = {model.get_encoder().embed_tokens.weight.data_ptr(), model.model.decoder.embed_tokens.weight.data_ptr()}
     assert tables == {model.lm_head.weight.data_ptr()} and len(model.lm_head.weight) == config.rows == 4098 + config.vocabulary
-    ids, mask = read_before_text(torch.zeros(1, 1, 64, dtype=torch.long), torch.tensor([[True]]), torch.tensor([[TEXT_END]]),
+    ids, mask = read_before_text(torch.zeros(1, 1, 64, dtype=torch.long), torch.ones(1, 1, 64, dtype=torch.bool), torch.tensor([[TEXT_END]]),
                                  torch.ones(1, 1, dtype=torch.long), config.text_offset)
     empty = torch.tensor([[TEXT_END]])
     drawn = sample_tokens(model.eval(), config, ids, mask, empty, guidance=2.0, temperature=1.0, seed=0, top_k=1)
@@ -135,3 +138,29 @@ def test_pictures_never_trained_on_stand_behind_in_the_memory():
     assert len(larger) == 9 and (larger.tokens[:6] == memory.tokens).all()
     assert larger.label(int(larger.recall("new thing 1", "noto", 1)[0])) == "new thing 1"
     assert (larger.tokens[6:] == vae.encode_tokens(pictures.batch(range(3))).numpy()).all()
+
+
+def with_small(views: list[int]) -> Recall:
+    """As :func:`recall`; the small copy of picture i has token 100 + i."""
+    reader = recall(views)
+    reader.small, reader.places = 100 + torch.arange(6)[:, None], torch.from_numpy(small_places(LATENT))
+    return reader
+
+
+def test_the_last_page_shows_small_copies_of_what_a_caption_names():
+    tokens, present = with_small([0]).of([(3, 1), (5,)], 2)
+    assert tokens[:, 0].tolist() == [[36, 37, 38, 39], [60, 61, 62, 63]]
+    assert tokens[:, 1].tolist() == [[103, 101, 0, 0], [105, 0, 0, 0]]
+    assert present.tolist() == [[[True] * 4, [True, True, False, False]], [[True] * 4, [True, False, False, False]]]
+
+
+def test_a_small_copy_never_betrays_the_picture_to_be_drawn():
+    reader, shown = with_small([0, 1, 2]), 0
+    for seed in range(300):
+        tokens, present = reader.draw([3], [0], 2, 0.5, torch.Generator().manual_seed(seed))
+        small = tokens[0, 1][present[0, 1]].tolist()
+        assert 103 not in small and len(set(small)) == len(small)
+        shown += present[0, 1, 0].item()
+        assert not present[0, 1, 0] or small[0] == 100 + tokens[0, 0, 0].item() // 12  # it is the first page's
+        assert not present[0, 1, 2:].any()
+    assert 60 < shown < 200

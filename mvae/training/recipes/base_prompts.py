@@ -2,7 +2,8 @@
 
     python -m mvae train base_prompts --warm-start runs/base-2 --out runs/base-prompts --resume
 
-It begins with the averaged weights of ``base_continued``, reads two stickers instead of one, and has text pieces of its own.
+It begins with the averaged weights of ``base_continued``, reads a second page with small copies of two stickers, and has text
+pieces of its own.
 """
 
 from dataclasses import replace
@@ -14,8 +15,8 @@ RECIPE = replace(
     name="base_prompts",
     seq2seq=replace(
         BASE.seq2seq,
-        config=replace(BASE.seq2seq.config, memory=2),
-        schedule=replace(BASE.seq2seq.schedule, steps=4600, learning_rate=3e-3, hidden_learning_rate=5e-3, ema=0.998),
+        config=replace(BASE.seq2seq.config, memory=2, small_copies=True),
+        schedule=replace(BASE.seq2seq.schedule, steps=3600, learning_rate=3e-3, hidden_learning_rate=5e-3, ema=0.998),
         new_tokenizer=True,
         views=2,
         original_share=0.8,

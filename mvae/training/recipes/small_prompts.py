@@ -2,7 +2,7 @@
 
     python -m mvae train small_prompts --warm-start runs/small --out runs/small-prompts --resume
 
-Tokens and scenes are those of the shared latent: ``views.safetensors`` and ``scenes.safetensors`` in ``runs/base-prompts/seq2seq``
+Tokens and scenes are those of the shared latent: ``views.safetensors`` and ``scenes.safetensors`` of ``base_prompts``
 can be copied into ``runs/small-prompts/seq2seq`` instead of being made again.
 """
 
@@ -17,7 +17,7 @@ RECIPE = replace(
     vae=SMALL.vae,
     seq2seq=replace(
         BASE.seq2seq,
-        config=replace(SMALL.seq2seq.config, memory=2),
-        schedule=replace(BASE.seq2seq.schedule, steps=4000),
+        config=replace(SMALL.seq2seq.config, memory=2, small_copies=True),
+        schedule=replace(BASE.seq2seq.schedule, steps=3000),
     ),
 )
