@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 import mvae
+from mvae.config import recalled_at_most
+from mvae.engine.pages import lay_out
 from zoo import fetch, manifest
 
 TINY_ZOO = Path(__file__).parents[1] / "data" / "tiny-zoo"
@@ -40,9 +42,12 @@ def test_prompts_become_the_same_text_ids(model_and_golden):
         text = ids[place:][mask[place:] == 1] - shape.text_offset
         if prompt:
             assert list(model._text(str(prompt), None).ids) == text.tolist()
-            recalled = model.memory.recall(str(prompt), None, shape.memory) if place else []
-            read = [token for number in recalled for token in model.memory.tokens[number]]
-            assert read == ids[:place][mask[:place] == 1].tolist()
+            if place:
+                memory, small = model.memory, shape.small_copies
+                recalled = memory.recall(str(prompt), None, recalled_at_most(shape.memory, small))
+                pages = lay_out(memory.tokens[recalled], memory.small[recalled] if small else None, shape.memory, model.latent)
+                assert pages[1].ravel().tolist() == (mask[:place] == 1).tolist()
+                assert (pages[0].ravel() * pages[1].ravel()).tolist() == (ids[:place] * mask[:place]).tolist()
         else:
             assert [model._text.end] == text.tolist() and not mask[:place].any()
 

@@ -28,16 +28,19 @@ SEQ2SEQ = Seq2SeqConfig(vocabulary=260, codebook=256, d_model=32, encoder_layers
 LABELS = ("red apple", "green apple", "blue car", "smiling cat")
 
 
-def tiny_memory() -> Memory:
-    """Four stickers of random tokens."""
-    tokens = np.random.default_rng(0).integers(0, VAE.latent.codebook, (len(LABELS), VAE.latent.positions))
-    return Memory.build([Caption(label) for label in LABELS], ["noto", "twemoji", "noto", "noto"], tokens, VAE.latent_id)
+def tiny_memory(small_copies: bool = False) -> Memory:
+    """Four stickers of random tokens, with small copies if they are wanted."""
+    draw, places = np.random.default_rng(0), VAE.latent.positions
+    tokens, small = (draw.integers(0, VAE.latent.codebook, (len(LABELS), count)) for count in (places, places // 4))
+    captions, styles = [Caption(label) for label in LABELS], ["noto", "twemoji", "noto", "noto"]
+    return Memory.build(captions, styles, tokens, VAE.latent_id, small if small_copies else None)
 
 
-def tiny_source(seed: int = 0, memory: int = 0, learned_positions: bool = False) -> Source:
+def tiny_source(seed: int = 0, memory: int = 0, learned_positions: bool = False, small_copies: bool = False) -> Source:
     """Tiny models whose every layer differs and matters: fresh ones hide mistakes, being half zeros and half alike."""
     torch.manual_seed(seed)
-    vae, seq2seq = MVAE(VAE), build_seq2seq(replace(SEQ2SEQ, memory=memory, learned_positions=learned_positions))
+    config = replace(SEQ2SEQ, memory=memory, learned_positions=learned_positions, small_copies=small_copies)
+    vae, seq2seq = MVAE(VAE), build_seq2seq(config)
     with torch.no_grad():
         for parameter in [*vae.parameters(), *seq2seq.parameters()]:
             if parameter.requires_grad and parameter.ndim == 1:
@@ -52,7 +55,7 @@ def tiny_source(seed: int = 0, memory: int = 0, learned_positions: bool = False)
     training = {"recipe": {"name": "tiny"}, "note": "random weights, for tests"}
     name = "tiny-memory" if memory else "tiny"
     return Source(name, round_to_half(vae), round_to_half(seq2seq), tiny_tokenizer(), training, "Apache-2.0",
-                  ("nothing: the weights are random",), memory=tiny_memory().to_bytes() if memory else None)
+                  ("nothing: the weights are random",), memory=tiny_memory(small_copies).to_bytes() if memory else None)
 
 
 def tiny_tokenizer() -> bytes:
@@ -75,7 +78,7 @@ def main() -> None:
     say = {"say": lambda line: print(line, file=sys.stderr)}
     made = [
         build_entry(tiny_source(), ENTRY, **say),
-        build_entry(tiny_source(memory=2), MEMORY_ENTRY, levels=("int8",), **say),
+        build_entry(tiny_source(memory=2, small_copies=True), MEMORY_ENTRY, levels=("int8",), **say),
     ]
     print(json.dumps([report.to_dict() for report in made]))
 
