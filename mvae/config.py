@@ -14,6 +14,8 @@ IMAGE_SIZES = {"nano": 64, "small": 128, "base": 128}
 """Side of the square sticker in pixels, by size."""
 
 DEFAULT_MODEL = "small-int8"
+BEST_MODEL = "base-int8"
+"""The best stickers that are drawn at once."""
 
 PROMPT_MAX_CHARACTERS = 200
 """Longest accepted prompt, in Unicode characters after normalisation."""

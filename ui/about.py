@@ -5,7 +5,7 @@ from string import Template
 from mvae.config import PROMPT_MAX_CHARACTERS, TEXT_MAX_TOKENS, VaeConfig
 from ui.theme import ASSETS, html
 
-MEMORY = "The drawing whose caption comes nearest is looked up; the model reads its tokens, too, and redraws it."
+MEMORY = "Drawings whose captions come nearest, one or two, are looked up; the model reads their tokens, too, and redraws them."
 NO_MEMORY = "None: the model that this page opens with draws from the words alone."
 
 

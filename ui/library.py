@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import mvae
-from mvae.config import DEFAULT_MODEL, VaeConfig
+from mvae.config import BEST_MODEL, DEFAULT_MODEL, VaeConfig
 from mvae.engine.entry import read_vae_config, split_name
 from mvae.engine.memory import MEMORY
 from mvae.errors import MvaeError, UnknownModelError
@@ -38,10 +38,10 @@ class Library:
 
     @property
     def default_names(self) -> list[str]:
-        """What a first visitor sees: the default model beside the reference of the same size."""
+        """What a first visitor sees: the default model beside the best one, else beside the reference of its own size."""
         first = DEFAULT_MODEL if DEFAULT_MODEL in self._sizes else self.names[0]
-        reference = split_name(first)[0] + "-fp32"
-        return [first, reference] if reference in self._sizes and reference != first else [first]
+        others = [name for name in (BEST_MODEL, split_name(first)[0] + "-fp32") if name in self._sizes and name != first]
+        return [first, *others[:1]]
 
     @cached_property
     def memory_names(self) -> list[str]:

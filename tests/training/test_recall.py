@@ -119,7 +119,8 @@ def test_one_table_serves_what_is_read_and_what_is_written():
     model = build_seq2seq(config)
     tables = {model.get_encoder().embed_tokens.weight.data_ptr(), model.model.decoder.embed_tokens.weight.data_ptr()}
     assert tables == {model.lm_head.weight.data_ptr()} and len(model.lm_head.weight) == config.rows == 4098 + config.vocabulary
-    ids, mask = read_before_text(torch.zeros(1, 1, 64, dtype=torch.long), torch.ones(1, 1, 64, dtype=torch.bool), torch.tensor([[TEXT_END]]),
+    there = torch.ones(1, 1, 64, dtype=torch.bool)
+    ids, mask = read_before_text(torch.zeros(1, 1, 64, dtype=torch.long), there, torch.tensor([[TEXT_END]]),
                                  torch.ones(1, 1, dtype=torch.long), config.text_offset)
     empty = torch.tensor([[TEXT_END]])
     drawn = sample_tokens(model.eval(), config, ids, mask, empty, guidance=2.0, temperature=1.0, seed=0, top_k=1)
