@@ -16,6 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from mvae.engine.caption_index import CaptionIndex, words_of
+from mvae.engine.spelling import Spelling
 from mvae.errors import DataError
 
 MEMORY = "memory.npz"
@@ -90,6 +91,11 @@ class Memory:
     def _rows(self) -> "_Rows":
         return _Rows.of(self.captions)
 
+    @cached_property
+    def _spelling(self) -> Spelling:
+        tags = [tag for caption in self.captions for tag in caption.tags]
+        return Spelling(word for words in (*self._rows.words, *tags) for word in words_of(words))
+
     @classmethod
     def build(
         cls, captions: Sequence[Caption], styles: Sequence[str], tokens: np.ndarray, latent_id: str,
@@ -124,9 +130,11 @@ class Memory:
         """What is read beside a prompt: int64 [1 … count] stickers that speak of its parts, in the order of the prompt.
 
         The first is the nearest; each further one is nearest to what the others leave unexplained, if it explains enough of it.
-        Words that say how or how many (:data:`MODIFIERS`) find nothing by themselves. ``exclude`` as in :meth:`nearest`.
+        Words that say how or how many (:data:`MODIFIERS`) find nothing by themselves; mistyped ones count as what they are likely
+        to stand for. ``exclude`` as in :meth:`nearest`.
         """
-        rows, words_asked = self._rows, words_of(prompt)
+        rows, words_asked = self._rows, self._spelled(words_of(prompt))
+        prompt = " ".join(words_asked)
         things = [word for word in words_asked if word not in MODIFIERS]
         scores = rows.scores(prompt)
         if things and len(things) < len(words_asked):
@@ -148,6 +156,14 @@ class Memory:
             scores = rows.scores(" ".join(things), without=" ".join(explained))
         places = [_first_word(words_asked, words_of(said)) for said in explained]
         return np.array(found)[np.argsort(places, kind="stable")]
+
+    def _spelled(self, asked: list[str]) -> list[str]:
+        """The words of a prompt, those that no caption has replaced by a known one, where the prompt then finds more."""
+        for place, word in enumerate(asked):
+            meant = [] if word in MODIFIERS else self._spelling.meant(word)
+            variants = [[*asked[:place], other, *asked[place + 1 :]] for other in meant]
+            asked = max([asked, *variants], key=lambda words: float(self._rows.scores(" ".join(words)).max()))
+        return asked
 
     def _of_stickers(self, scores: np.ndarray, style: str | None) -> np.ndarray:
         """Scores of the index's rows → of the stickers: the best of their captions' rows, and a little more for the style."""

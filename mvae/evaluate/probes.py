@@ -81,7 +81,7 @@ def _probe_of(composer: Composer, scene: Scene) -> Probe:
         found |= {"count": len(scene.parts), "objects": ((concepts[0], _box_of(scene)),)}
     elif scene.kind == "place":
         said = next((tuple(map(int, step)) for words, step in PLACES.items() if scene.words.endswith(words)), (0, 0))
-        found |= {"place": said, "small": True}
+        found |= {"place": said, "small": True, "objects": ((concepts[0], _box_of(scene)),)}
     return Probe(**found)
 
 
