@@ -41,8 +41,8 @@ def test_words_of_more_captions_come_first():
 
 @pytest.mark.parametrize(
     ("prompt", "label"),
-    [("sael", "seal"), ("person gofing", "person golfing"), ("man suring", "man surfing"), ("paegr", "pager"), ("two dgos", "dogs"),
-     ("seal", "seal"), ("pager", "pager")],
+    [("sael", "seal"), ("person gofing", "person golfing"), ("man suring", "man surfing"), ("paegr", "pager"),
+     ("two dgos", "dogs"), ("seal", "seal"), ("pager", "pager")],
 )
 def test_a_mistyped_prompt_finds_what_was_meant(prompt, label):
     labels = ["seal", "person", "person golfing", "man", "man surfing", "string", "pager", "page", "dogs"]
