@@ -16,6 +16,9 @@ from mvae.engine.pages import lay_out, small_page, small_places
 from mvae.models.mvae import MVAE
 
 BATCH = 64
+LIGHT = 0.5
+"""Share of damaged copies of which only a few tokens are wrong and none is missing: what is asked for as it is in the memory is
+to be drawn as it is there, and a place that is not known must not be the only sign of that."""
 FIRST_CHOICE = 0.7
 """Share of draws that read the nearest stickers, as in use; the rest reads any of the candidates, against blind trust."""
 OWN_SHARE = 0.6
@@ -29,7 +32,7 @@ class Recall:
     """Draws what the encoder reads beside each caption.
 
     Pages are those of :mod:`mvae.engine.pages`. With small copies the last page shows what the first one holds, and now and then
-    a sticker that the caption does not speak of; of a damaged copy or another view there is no small one: it would betray it.
+    a sticker that the caption does not speak of. Of another view, or a copy that lacks places, there is none: it would betray it.
 
     No picture ever reads itself: it would be copied, and nothing learned. Instead it may read another view of itself (a
     mirrored, moved or recoloured view the original, and the other way round), which teaches redrawing, or a damaged copy, which
@@ -75,16 +78,16 @@ class Recall:
         copied = (chosen == torch.tensor([*zip(index, views, strict=True)])[:, None]).all(-1)
         wholes = count if self.small is None else count - 1
         drawn = self.tokens[chosen[:, :wholes, 0], chosen[:, :wholes, 1]]
-        drawn = torch.where(
-            copied[:, :wholes, None], damaged(drawn.flatten(0, 1), self.unknown, generator).view_as(drawn), drawn
-        )
+        light = torch.rand(copied.shape, generator=generator) < LIGHT
+        spoilt = damaged(drawn.flatten(0, 1), self.unknown, light[:, :wholes].flatten(), generator).view_as(drawn)
+        drawn = torch.where(copied[:, :wholes, None], spoilt, drawn)
         present = torch.zeros(len(index), wholes, dtype=torch.bool)
         present[:, 0] = True
         if wholes > 1:
             present[:, 1] = further
         if self.small is None:
             return drawn, present[..., None].repeat(1, 1, drawn.shape[2])
-        plain = (chosen[..., 1] == 0) & (chosen[..., 0] != torch.tensor(index)[:, None])
+        plain = (chosen[..., 1] == 0) & ((chosen[..., 0] != torch.tensor(index)[:, None]) | (copied & light))
         return self._with_small(drawn, present, chosen[:, :2, 0], plain[:, :2] & torch.stack([plain[:, 0], further], 1))
 
     def _with_small(self, wholes: Tensor, present: Tensor, pictures: Tensor, small: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,19 +116,23 @@ class Recall:
         return self._with_small(tokens, present, pictures, torch.tensor([(True, len(row) > 1) for row in named]))
 
 
-def damaged(tokens: Tensor, unknown: int, generator: torch.Generator) -> Tensor:
+def damaged(tokens: Tensor, unknown: int, light: Tensor, generator: torch.Generator) -> Tensor:
     """int64 [B, P] with a run of each row's tokens unknown and a share of them another row's; at least one token is lost.
 
-    How much is lost differs from row to row, from a little to nearly everything.
+    How much is lost differs from row to row, from a little to nearly everything; rows that are ``light``, bool [B], lose up to a
+    tenth of their tokens, all of them to another row.
     """
     count, places = tokens.shape
     draws = torch.rand(count, 4, generator=generator)
-    place = torch.arange(places)
+    place, light = torch.arange(places), light[:, None]
     start = (draws[:, :1] * places).long()
     length = 1 + (draws[:, 1:2] ** 2 * (places - 1)).long()
-    gone = (place - start) % places < length
-    foreign = torch.rand(tokens.shape, generator=generator) < draws[:, 2:3] * draws[:, 3:4]
-    return torch.where(gone, unknown, torch.where(foreign, tokens.roll(1, 0), tokens))
+    gone = ((place - start) % places < length) & ~light
+    share = torch.where(light, 0.1 * draws[:, 2:3], draws[:, 2:3] * draws[:, 3:4])
+    foreign = (torch.rand(tokens.shape, generator=generator) < share) | (light & (place == start))
+    found = torch.where(gone, unknown, torch.where(foreign, tokens.roll(1, 0), tokens))
+    whole = (found == tokens).all(1, keepdim=True)  # the other row's tokens are the same there
+    return torch.where(whole & (place == start), unknown, found)
 
 
 def memory_of(metas: Sequence[dict], tokens: Tensor, latent_id: str, small: Tensor | None = None) -> Memory:

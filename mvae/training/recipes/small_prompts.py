@@ -18,6 +18,6 @@ RECIPE = replace(
     seq2seq=replace(
         BASE.seq2seq,
         config=replace(SMALL.seq2seq.config, memory=2, small_copies=True),
-        schedule=replace(BASE.seq2seq.schedule, steps=2000),
+        schedule=replace(BASE.seq2seq.schedule, steps=1700),
     ),
 )
