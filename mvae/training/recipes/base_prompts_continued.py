@@ -1,4 +1,4 @@
-"""base_prompts_continued: a second round for the seq2seq of ``base_prompts``, from its averaged weights, with lower learning rates.
+"""base_prompts_continued: a second round for the seq2seq of ``base_prompts``, from its averaged weights, at lower learning rates.
 
     python -m mvae train base_prompts_continued --warm-start runs/base-prompts --out runs/base-prompts-2 --resume
 """
