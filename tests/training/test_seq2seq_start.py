@@ -32,7 +32,8 @@ def test_the_first_head_reads_the_place_that_is_written():
     begin(model, config, LATENT)
     model.set_attn_implementation("eager")
     memory, text = torch.randint(0, 64, (8, 1, 36)), torch.tensor([[5, TEXT_END]]).repeat(8, 1)
-    ids, mask = read_before_text(memory, torch.ones(8, 1, dtype=torch.bool), text, torch.ones_like(text), config.text_offset)
+    there = torch.ones_like(memory, dtype=torch.bool)
+    ids, mask = read_before_text(memory, there, text, torch.ones_like(text), config.text_offset)
     with torch.no_grad():
         out = model(input_ids=ids, attention_mask=mask, decoder_input_ids=torch.randint(0, 64, (8, 36)), output_attentions=True)
     for layer in out.cross_attentions:
