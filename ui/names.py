@@ -14,12 +14,12 @@ NO_STYLE = "No preference"
 EXAMPLES = (
     "a red apple",
     "smiling cat face",
-    "blue heart",
+    "a purple octopus",
+    "three bananas",
+    "a robot beside a rocket",
+    "a cat on a blue background",
     "pizza",
-    "rocket",
     "sunflower",
-    "green book",
-    "crescent moon",
 )
 """Prompts on the chips; the first one also stands in the field when the page opens."""
 FOREIGN_EXAMPLES = ("pomme rouge", "Rakete", "gato", "太陽", "사과", "пицца")

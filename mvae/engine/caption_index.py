@@ -110,9 +110,11 @@ def features(texts: Sequence[str]) -> Features:
 
 
 def _singulars(word: str) -> tuple[str, ...]:
-    """``"dogs"`` → ``("dog",)``, ``"boxes"`` → ``("boxe", "box")``."""
+    """``"dogs"`` → ``("dog",)``, ``"boxes"`` → ``("boxe", "box")``, ``"berries"`` → ``("berrie", "berry")``."""
     if len(word) < 4 or word[-1] != "s" or word[-2] == "s":
         return ()
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-1], word[:-3] + "y"
     return (word[:-1], word[:-2]) if word[-2] == "e" else (word[:-1],)
 
 

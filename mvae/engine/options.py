@@ -29,7 +29,7 @@ class Options:
 
         Guidance is measured against an empty text *and* no memory: it is what says "as in the memory", so it has to be stronger.
         """
-        return cls(guidance=4.0, temperature=0.5) if memory else cls()
+        return cls(guidance=3.0, temperature=0.3) if memory else cls()
 
 
 def check_options(defaults: Options, guidance, temperature, top_k, codebook: int) -> Options:

@@ -116,3 +116,10 @@ def test_numbers_must_agree():
         Memory.build(CAPTIONS, STYLES, np.zeros((4, 64), int), "test")
     with pytest.raises(DataError, match="equally many"):
         Memory.build(CAPTIONS, STYLES, np.full((5, 64), 70000), "test")
+
+
+def test_several_of_a_thing_find_the_thing():
+    labels = ["three o'clock", "strawberry", "dog", "box", "kiss"]
+    memory = Memory.build([Caption(label) for label in labels], [""] * 5, np.zeros((5, 4), int), "test")
+    for prompt, label in (("three strawberries", 1), ("two dogs", 2), ("three boxes", 3), ("kiss", 4)):
+        assert memory.recall(prompt, None, 1).tolist() == [label]

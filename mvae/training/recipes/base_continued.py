@@ -1,6 +1,6 @@
 """base_continued: a second round for the seq2seq of base, from the weights of its first.
 
-    python -m mvae train base_continued --warm-start zoo/warm/base --out runs/base-2 --resume
+    python -m mvae train base_continued --warm-start runs/base --out runs/base-2 --resume
 
 It starts from averaged weights, so its peak learning rates are lower: enough to move on, too little to unlearn.
 """
