@@ -77,7 +77,7 @@ def card(entry: Path) -> str:
         "overflow unless the session option `session.x64quantprecision` is `1`, as `mvae` sets it; inside the merged decoder it "
         "does not act, so take fp16 there.", "",
         "## Limits", "",
-        "Draws stickers in the manner of its training pictures, of the things that their captions name, in English. It knows no "
+        "Draws stickers in the manner of its training pictures, of the things that their captions name. It knows no "
         "facts, writes no text, and what it was not shown it cannot draw.", "",
         "## Licence and credits", "",
         f"Weights: {listed.licence}. Trained on:", "",
@@ -104,8 +104,12 @@ def _level_row(level: str, sizes: list[int], reference: list[int] | None) -> str
 def _memory_row(listed: manifest.Manifest, seq2seq: dict) -> list[str]:
     if not seq2seq.get("memory"):
         return []
-    return [f"* memory: beside the prompt the transformer reads the tokens of the {seq2seq['memory']} sticker(s) whose captions "
-            f"lie nearest, from `memory.npz` ({listed.files['memory.npz'].bytes:,} bytes, loaded at every level)"]
+    read = f"the tokens of the {seq2seq['memory']} sticker(s) whose captions lie nearest"
+    if seq2seq.get("small_copies"):
+        pages = seq2seq["memory"]
+        read = f"{pages} pages of tokens: stickers whose captions lie nearest, on the last page two of them at half size"
+    return [f"* memory: beside the prompt the transformer reads {read}, from `memory.npz` "
+            f"({listed.files['memory.npz'].bytes:,} bytes, loaded at every level)"]
 
 
 def _bytes(listed: manifest.Manifest, graph: str, level: str) -> int | None:

@@ -34,8 +34,10 @@ def test_the_card_follows_the_files(entry):
 
 
 def test_the_memory_is_told_of(memory_zoo):
-    text, size = card.card(memory_zoo / "tiny-memory"), (memory_zoo / "tiny-memory" / "memory.npz").stat().st_size
-    assert f"memory.npz` ({size:,} bytes" in text and "the 2 sticker(s)" in text and "memory.npz" not in card.card(TINY)
+    entry = memory_zoo / "tiny-memory"
+    text, size = card.card(entry), (entry / "memory.npz").stat().st_size
+    assert f"memory.npz` ({size:,} bytes" in text and "2 pages of tokens" in text and "at half size" in text
+    assert "memory.npz" not in card.card(TINY)
 
 
 def test_a_level_that_is_not_there_is_not_claimed(entry):
