@@ -13,17 +13,19 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.runtime.served import PATIENCE_MS, ROOT, browser, make, open_app, page, serve
+from ui.library import Library
 from ui.names import EXAMPLES
 
 __all__ = ["browser", "page"]
-TINY = ROOT / "tests" / "data" / "tiny-zoo"
+COMMITTED = ROOT / "zoo" / "models"
+ZOO = COMMITTED if (COMMITTED / "small" / "manifest.json").is_file() else ROOT / "tests" / "data" / "tiny-zoo"
+"""The committed zoo where it is, the tiny random one otherwise."""
+POSITIONS = Library(ZOO).vae(Library(ZOO).names[0]).latent.positions
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """Serves the committed zoo where it is, the tiny random one otherwise."""
-    zoo = ROOT / "zoo" / "models"
-    with serve(zoo if (zoo / "small" / "manifest.json").is_file() else TINY, tmp_path_factory.mktemp("app")) as url:
+    with serve(ZOO, tmp_path_factory.mktemp("app")) as url:
         yield url
 
 
@@ -132,7 +134,7 @@ def test_client_draws_decodes_and_lists(address):
     assert names
     path, details = client.predict("a red apple", style="noto", model=names[0], seed=7, api_name="/generate")
     again = client.predict("a red apple", style="noto", model=names[0], seed=7, api_name="/generate")[1]
-    assert details["tokens"] == again["tokens"] and len(details["tokens"]) == 64
+    assert details["tokens"] == again["tokens"] and len(details["tokens"]) == POSITIONS
     assert set(details["timings"]) == {"text", "tokens", "decode"}
     with Image.open(path) as sticker:
         drawn = np.asarray(sticker)
@@ -148,7 +150,7 @@ def test_client_gets_readable_errors(address):
     name = client.predict(api_name="/models")[0]["name"]
     with pytest.raises(AppError, match="empty"):
         client.predict("", model=name, api_name="/generate")
-    with pytest.raises(AppError, match="expected 64 whole numbers"):
+    with pytest.raises(AppError, match=f"expected {POSITIONS} whole numbers"):
         client.predict([1, 2, 3], name, api_name="/decode")
     with pytest.raises(AppError, match="seed"):
         client.predict("a cat", model=name, seed=-1, api_name="/generate")
