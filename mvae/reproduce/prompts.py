@@ -50,14 +50,16 @@ def run_all(
         draws = [Draw(probe.prompt, probe.style, first_seed + number) for number, probe in enumerate(probes)]
         return draw_tokens(name, zoo, model.defaults, draws, CACHE, workers)
 
-    rows = _words(model, judge, pictures, known, drawn, samples, seed)
+    # What is in the memory was encoded in full precision, and is what a model recites.
+    stored = known if model.memory is None else np.concatenate([known, model.memory.tokens])
+    rows = _words(model, judge, pictures, known, stored, drawn, samples, seed)
     composer = Composer(pictures.pixels, pictures.meta, seed)
     for kind in SCENE_KINDS:
         probes, real = scene_probes(composer, kind, samples)
         tokens = drawn(probes)
         found = check(judge, decode_all(model, tokens, "decoding"), probes)
         through = check(judge, roundtrip_of(model, "through tokens")(real), probes)
-        row = {"set": "composition", "asked": kind, "stickers": len(probes), **_recited(tokens, known)}
+        row = {"set": "composition", "asked": kind, "stickers": len(probes), **_recited(tokens, stored)}
         for prefix, measured in (("", found), ("token_", through), ("real_", check(judge, real, probes))):
             row |= {f"{prefix}object": float(measured["object"].mean())}
             row |= {f"{prefix}attribute": float(measured[name].mean()) for name in ATTRIBUTES if name in measured}
@@ -68,8 +70,13 @@ def run_all(
     return rows
 
 
-def _words(model: Model, judge: Judge, pictures: Pictures, known: np.ndarray, drawn, samples: int, seed: int) -> list[dict]:
-    """Labels, other words for them and other languages; then how much the stickers of one label differ."""
+def _words(
+    model: Model, judge: Judge, pictures: Pictures, known: np.ndarray, stored: np.ndarray, drawn, samples: int, seed: int
+) -> list[dict]:
+    """Labels, other words for them and other languages; then how much the stickers of one label differ.
+
+    ``known``: tokens of the pictures; ``stored``: all drawings that may be recited.
+    """
     rows, by_label = [], {}
     sets = word_probes(pictures, samples, seed)
     for way, (probes, numbers) in sets.items():
@@ -78,7 +85,7 @@ def _words(model: Model, judge: Judge, pictures: Pictures, known: np.ndarray, dr
         tokens = drawn(probes)
         found = check(judge, decode_all(model, tokens, "decoding"), probes)
         kind = "label" if way == "label" else "language" if way in pictures.meta[0].get("names", {}) else "other words"
-        row = {"set": kind, "asked": way, "stickers": len(probes), **_recited(tokens, known)}
+        row = {"set": kind, "asked": way, "stickers": len(probes), **_recited(tokens, stored)}
         row |= {name: float(found[name].mean()) for name in ("object", "object_5")}
         if way == "label":
             by_label = dict(zip(numbers, found["object"].tolist(), strict=True))
@@ -96,8 +103,8 @@ def _words(model: Model, judge: Judge, pictures: Pictures, known: np.ndarray, dr
     return [*rows, about | {"attribute": float(np.mean(same))}]
 
 
-def _recited(tokens: np.ndarray, known: np.ndarray) -> dict[str, float]:
+def _recited(tokens: np.ndarray, stored: np.ndarray) -> dict[str, float]:
     """``tokens_as_nearest``: mean share of a sticker's tokens that its nearest training drawing has at the same place;
     ``recited``: share of stickers that are nearly a training drawing."""
-    nearest = np.array([(known == row).mean(1).max() for row in tokens])
+    nearest = np.array([(stored == row).mean(1).max() for row in tokens])
     return {"tokens_as_nearest": float(nearest.mean()), "recited": float((nearest >= RECITED).mean())}
