@@ -161,6 +161,8 @@ class Memory:
         """The words of a prompt, those that no caption has replaced by a known one, where the prompt then finds more."""
         for place, word in enumerate(asked):
             meant = [] if word in MODIFIERS else self._spelling.meant(word)
+            if not meant:
+                continue  # as nearly every word: nothing needs to be scored
             variants = [[*asked[:place], other, *asked[place + 1 :]] for other in meant]
             asked = max([asked, *variants], key=lambda words: float(self._rows.scores(" ".join(words)).max()))
         return asked

@@ -143,7 +143,7 @@ def memory_of(metas: Sequence[dict], tokens: Tensor, latent_id: str, small: Tens
 def with_pictures(memory: Memory, pictures: Pictures, vae: MVAE) -> Memory:
     """``memory`` and more pictures behind: what was never trained on can still be read, and redrawn."""
     small = None if memory.small is None else small_tokens(vae, pictures, progress=False).numpy()
-    return memory.with_stickers(*_about(pictures.meta), _encoded(vae, pictures.pixels).numpy(), small)
+    return memory.with_stickers(*_about(pictures.meta), encode_pixels(vae, pictures.pixels).numpy(), small)
 
 
 def small_tokens(vae: MVAE, pictures: Pictures, progress: bool = True) -> Tensor:
@@ -151,11 +151,11 @@ def small_tokens(vae: MVAE, pictures: Pictures, progress: bool = True) -> Tensor
     places = torch.from_numpy(small_places(vae.config.latent)[0])
     bar = tqdm(pictures.pixels, desc="small copies", disable=not progress)
     pages = np.stack([np.asarray(small_page(Image.fromarray(pixels, "RGBa"))) for pixels in bar])
-    return _encoded(vae, pages, progress)[:, places]
+    return encode_pixels(vae, pages, progress)[:, places]
 
 
 @torch.no_grad()
-def _encoded(vae: MVAE, pixels: np.ndarray, progress: bool = False) -> Tensor:
+def encode_pixels(vae: MVAE, pixels: np.ndarray, progress: bool = False) -> Tensor:
     """Premultiplied pictures uint8 [N, S, S, 4] → tokens int64 [N, P]."""
     device, parts = next(vae.parameters()).device, []
     for start in tqdm(range(0, len(pixels), BATCH), desc="encoding", disable=not progress):

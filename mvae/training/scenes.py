@@ -18,6 +18,7 @@ from mvae.data.compose import Composer
 from mvae.data.dataset import Pictures
 from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import save_tensors
+from mvae.training.recall import encode_pixels
 
 BATCH = 64
 TONED = ("{} with {} skin", "{}: {} skin tone", "{}, {} skin")
@@ -54,7 +55,6 @@ def compute_scenes(
                 about = json.loads(facts["about"])
                 return Scenes(file.get_tensor("tokens"), about["words"], about["styles"], [tuple(row) for row in about["named"]])
     composer = Composer(pictures.pixels, pictures.meta, seed)
-    device = next(vae.parameters()).device
     vae.eval()
     tokens, words, styles, named, waiting = [], [], [], [], []
     total = count + (len(toned) if toned else 0)
@@ -64,11 +64,11 @@ def compute_scenes(
         styles.append(pictures.meta[number[0]]["style"])
         named.append(number)
         if len(waiting) == BATCH:
-            tokens.append(_encoded(vae, waiting, device))
+            tokens.append(encode_pixels(vae, np.stack(waiting)))
             waiting = []
     if waiting:
-        tokens.append(_encoded(vae, waiting, device))
-    made = Scenes(torch.cat(tokens), words, styles, named)
+        tokens.append(encode_pixels(vae, np.stack(waiting)))
+    made = Scenes(torch.cat(tokens).to(torch.int32), words, styles, named)
     about = json.dumps({"words": words, "styles": styles, "named": named}, ensure_ascii=False)
     save_tensors(path, {"tokens": made.tokens}, {"mark": mark, "about": about})
     return made
@@ -88,9 +88,3 @@ def _all(
         base = known.get((meta["concept"], meta["style"]))
         if base is not None:
             yield toned.pixels[number], TONED[number % len(TONED)].format(meta["label"], meta["tone"]), (base,)
-
-
-@torch.no_grad()
-def _encoded(vae: MVAE, pixels: list[np.ndarray], device: torch.device) -> Tensor:
-    images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).to(device).float().div_(255)
-    return vae.encode_tokens(images.contiguous(memory_format=torch.channels_last)).to(torch.int32).cpu()
