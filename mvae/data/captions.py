@@ -7,6 +7,8 @@ import numpy as np
 
 HUES = {"red": 0.0, "orange": 28.0, "yellow": 52.0, "green": 120.0, "blue": 215.0, "purple": 275.0, "pink": 325.0}
 """Colour words and their hue in degrees."""
+SHADES = ("black", "white", "grey", "brown")
+"""Colour words that are no hue."""
 COLOUR_WORDS = frozenset(HUES) | {"black", "white", "grey", "gray", "brown", "golden", "silver", "light", "dark"}
 
 _ONE_SIDED_GROUPS = frozenset({"flags", "symbols"})
@@ -44,6 +46,23 @@ def dominant_hue(pixels: np.ndarray) -> float | None:
 def nearest_colour(hue: float) -> str:
     """The colour word whose hue is nearest."""
     return min(HUES, key=lambda word: abs((hue - HUES[word] + 180) % 360 - 180))
+
+
+def shade_of(pixels: np.ndarray) -> str | None:
+    """The one of :data:`SHADES` that a premultiplied uint8 picture [S, S, 4] is mostly of, else ``None``.
+
+    Black, white, grey: the median opaque pixel has hardly any colour, its lightness says which; brown: that of a dark orange.
+    """
+    opaque = pixels[pixels[..., 3] > 200][:, :3].astype(np.float32) / 255
+    if len(opaque) < 50:
+        return None
+    high, low = opaque.max(1), opaque.min(1)
+    chroma, lightness = float(np.median(high - low)), float(np.median(high + low)) / 2
+    if chroma < 0.12:
+        return "black" if lightness < 0.32 else "white" if lightness > 0.72 else "grey"
+    r, g, b = np.median(opaque, 0)
+    angle = float(np.degrees(np.arctan2(math.sqrt(3) * (g - b), 2 * r - g - b)))
+    return "brown" if lightness < 0.5 and chroma < 0.6 and 5 <= angle <= 45 else None
 
 
 def recoloured_label(label: str, old: str | None, new: str) -> str | None:

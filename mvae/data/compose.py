@@ -15,8 +15,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mvae.data.captions import HUES, article, dominant_hue, may_mirror, may_recolour, nearest_colour, recoloured_label
-from mvae.data.dataset import with_hue
+from mvae.data.captions import (
+    HUES,
+    SHADES,
+    article,
+    dominant_hue,
+    may_mirror,
+    may_recolour,
+    nearest_colour,
+    recoloured_label,
+    shade_of,
+)
+from mvae.data.dataset import with_hue, with_shade
 from mvae.engine.pages import small_picture
 from mvae.errors import DataError
 
@@ -30,7 +40,10 @@ NOTHING = "transparent"
 COUNTS = ("", "one", "two", "three")
 HELD_OUT = 10
 """One pair in ten (colour × object, object × object) is never trained on."""
-KINDS = {"colour": 0.36, "background": 0.1, "place": 0.12, "mirrored": 0.04, "beside": 0.14, "above": 0.12, "count": 0.12}
+KINDS = {
+    "colour": 0.22, "shade": 0.1, "background": 0.14, "place": 0.14, "mirrored": 0.04, "beside": 0.13, "above": 0.11,
+    "count": 0.12,
+}
 """Shares of the kinds of scenes."""
 PLACES = {
     "at the top": (0.0, -1.0), "at the bottom": (0.0, 1.0), "on the left": (-1.0, 0.0), "on the right": (1.0, 0.0),
@@ -138,7 +151,7 @@ class Composer:
     def _coloured(self, part: Part) -> np.ndarray:
         picture, hue = self.pixels[part.picture], self.hues[part.picture]
         if part.colour is not None:
-            picture = in_colour(picture, hue, HUES[part.colour])
+            picture = in_colour(picture, hue, part.colour)
         return picture[:, ::-1] if part.mirrored else picture
 
     def _own_colour(self, number: int) -> str | None:
@@ -150,7 +163,7 @@ class Composer:
         meta, own = self.metas[number], self._own_colour(number)
         colour = str(generator.choice([word for word in HUES if word != own]))
         words = recoloured_label(meta["label"], own, colour) if may_recolour(meta) else None
-        if words is None or (own is None and dominant_hue(in_colour(self.pixels[number], None, HUES[colour])) is None):
+        if words is None or (own is None and dominant_hue(in_colour(self.pixels[number], None, colour)) is None):
             return None
         return colour, words
 
@@ -160,6 +173,14 @@ class Composer:
             return None
         pair = found[0], self.metas[number]["concept"]
         return Scene("colour", (Part(number, colour=found[0]),), found[1], named=(number,), pair=pair)
+
+    def _shade(self, generator: np.random.Generator, number: int) -> Scene | None:
+        meta, own = self.metas[number], shade_of(self.pixels[number])
+        shade = str(generator.choice([word for word in SHADES if word != own]))
+        words = recoloured_label(meta["label"], own, shade) if may_recolour(meta) else None
+        if words is None or shade_of(in_colour(self.pixels[number], self.hues[number], shade)) != shade:
+            return None
+        return Scene("shade", (Part(number, colour=shade),), words, named=(number,), pair=(shade, meta["concept"]))
 
     def _background(self, generator: np.random.Generator, number: int) -> Scene:
         own = self._own_colour(number)
@@ -232,10 +253,13 @@ class Composer:
         return self.metas[first]["concept"], self.metas[second]["concept"]
 
 
-def in_colour(picture: np.ndarray, hue: float | None, wanted: float) -> np.ndarray:
-    """A premultiplied picture [S, S, 4] of one ``hue`` (degrees) turned to the ``wanted`` one; of no one hue, in its shades."""
+def in_colour(picture: np.ndarray, hue: float | None, wanted: str) -> np.ndarray:
+    """A premultiplied picture [S, S, 4] in one of the colours of :data:`HUES` or :data:`SHADES`.
+
+    For a hue, a picture of one ``hue`` (degrees) is turned to it, one of no one hue is drawn in its shades.
+    """
     image = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
-    image = with_hue(image, hue, wanted)
+    image = with_shade(image, wanted) if wanted in SHADES else with_hue(image, hue, HUES[wanted])
     return (image[0].permute(1, 2, 0) * 255).round().byte().numpy()
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mvae.engine.phrases import singulars
 from mvae.errors import DataError
 
 BITS = 18
@@ -37,14 +38,21 @@ class _Kept(dict):
         return self[code]
 
 
-_KEPT = _Kept()
+_KEPT = _Kept({ord("\n"): "\n"})
 
 
 def words_of(text: str) -> list[str]:
     """Lower-case words after NFKC, and the signs # and *, by which alone two keycaps differ; "a", "an" and "the" say nothing of
     what to draw. Letters, digits and marks (the vowels of many scripts) make words, all else parts them."""
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_KEPT)
-    return [word for word in folded.split() if word not in _UNSAID]
+    (words,) = all_words_of([text])
+    return words
+
+
+def all_words_of(texts: Iterable[str]) -> list[list[str]]:
+    """:func:`words_of` of many texts, in a tenth of the time."""
+    lines = "\n".join(text.replace("\n", " ") for text in texts)
+    folded = unicodedata.normalize("NFKC", lines).casefold().translate(_KEPT)
+    return [[word for word in line.split() if word not in _UNSAID] for line in folded.split("\n")]
 
 
 @dataclass(frozen=True)
@@ -80,9 +88,9 @@ def features(texts: Sequence[str]) -> Features:
     rows: list[int] = []
     words: list[str] = []
     amounts: list[float] = []
-    for number, text in enumerate(texts):
-        for word in words_of(text):
-            found = [word, *_singulars(word)]
+    for number, said in enumerate(all_words_of(texts)):
+        for word in said:
+            found = [word, *singulars(word)]
             rows += [number] * len(found)
             words += found
             amounts += [WORD_WEIGHT] + [SINGULAR_WEIGHT] * (len(found) - 1)
@@ -107,15 +115,6 @@ def features(texts: Sequence[str]) -> Features:
         (codes * _MIX >> np.uint32(32 - BITS)).astype(np.int64),
         np.concatenate([np.array(amounts), np.full(len(centre), TRIPLE_WEIGHT)]),
     )
-
-
-def _singulars(word: str) -> tuple[str, ...]:
-    """``"dogs"`` → ``("dog",)``, ``"boxes"`` → ``("boxe", "box")``, ``"berries"`` → ``("berrie", "berry")``."""
-    if len(word) < 4 or word[-1] != "s" or word[-2] == "s":
-        return ()
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-1], word[:-3] + "y"
-    return (word[:-1], word[:-2]) if word[-2] == "e" else (word[:-1],)
 
 
 def _times_before(row: np.ndarray, code: np.ndarray) -> np.ndarray:

@@ -5,17 +5,20 @@ Legend: M stickers, N captions (the styles of one concept share theirs), P token
 """
 
 import io
+import itertools
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import cached_property
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
-from mvae.engine.caption_index import CaptionIndex, words_of
+from mvae.engine.caption_index import CaptionIndex, all_words_of, words_of
+from mvae.engine.everyday import EVERYDAY
+from mvae.engine.palette import Palette, colours_asked, place_of
+from mvae.engine.phrases import Kind, Phrases, singulars
 from mvae.engine.spelling import Spelling
 from mvae.errors import DataError
 
@@ -24,13 +27,16 @@ MEMORY = "memory.npz"
 MODIFIERS = frozenset(
     "red orange yellow green blue purple pink white black grey gray brown tiny small big large mirrored background transparent "
     "one two three next to beside and on top of above under below in at bottom left right corner with as i me my you want would "
-    "like need see can could please draw drawing show make give picture image sticker emoji icon something some".split()
+    "like need see can could please draw drawing show make give picture image sticker emoji icon something some is are it this "
+    "that".split()
 )
 """Words that say how, where, how many, or only ask. They find a sticker beside others ("red heart"), not instead ("red cat")."""
 MODIFIER_SHARE = 0.3
 """How much a score counts that includes them; the rest is the score without. It is never less than the whole prompt's."""
 OTHER_LANGUAGE = 0.35
 """What a label in another language counts: "king" is a shoe in Estonian."""
+BOTH = 0.05
+"""What likeness adds to a score of either kind: of all captions with a tag, the one that is likest in all is meant."""
 ENOUGH = 0.3
 """Share of a prompt that a further sticker has to explain."""
 STYLE_BONUS = 0.1
@@ -64,6 +70,20 @@ class Caption:
 
 
 @dataclass(frozen=True)
+class Read:
+    """What is read beside a prompt, in the order of the prompt, in the colours that it asks for."""
+
+    stickers: np.ndarray
+    """int64 [1 … count]."""
+    tokens: np.ndarray
+    """uint16 [1 … count, P]."""
+    small: np.ndarray | None
+    """uint16 [1 … count, Q], where there are small copies."""
+    colours: tuple[str | None, ...]
+    """What each has been recoloured in; None: it is as it is stored."""
+
+
+@dataclass(frozen=True)
 class Memory:
     """Immutable; :meth:`with_stickers` returns a larger one."""
 
@@ -78,6 +98,8 @@ class Memory:
     latent_id: str
     small: np.ndarray | None = None
     """uint16 [M, Q], tokens of each sticker at half size (:mod:`mvae.engine.pages`), for models that read such copies."""
+    palette: Palette | None = None
+    """How stickers are shown in a colour asked for; None: always as they are."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -94,7 +116,7 @@ class Memory:
     @cached_property
     def _spelling(self) -> Spelling:
         tags = [tag for caption in self.captions for tag in caption.tags]
-        return Spelling(word for words in (*self._rows.words, *tags) for word in words_of(words))
+        return Spelling(word for words in all_words_of((*self._rows.words, *tags)) for word in words)
 
     @classmethod
     def build(
@@ -133,12 +155,36 @@ class Memory:
         Words that say how or how many (:data:`MODIFIERS`) find nothing by themselves; mistyped ones count as what they are likely
         to stand for. ``exclude`` as in :meth:`nearest`.
         """
+        return self._recall(prompt, style, count, exclude)[0]
+
+    def read(self, prompt: str, style: str | None, count: int, exclude: Collection[int] = ()) -> Read:
+        """What :meth:`recall` finds, in the colours that the prompt asks for, where this memory has a :attr:`palette`."""
+        found, places, asked = self._recall(prompt, style, count, exclude)
+        colours: Sequence[str | None] = [None] * len(found)
+        if self.palette is not None:
+            things = [{word for text in self._said(sticker) for word in words_of(text)} for sticker in found.tolist()]
+            colours = colours_asked(asked, things, places, self.palette.words)
+        tokens, small = self.tokens[found], None if self.small is None else self.small[found]
+        if any(colours):
+            tokens = self.palette.recoloured(tokens, colours)
+            small = None if small is None else self.palette.recoloured(small, colours)
+        return Read(found, tokens, small, tuple(colours))
+
+    def _said(self, sticker: int) -> tuple[str, ...]:
+        caption = self.captions[self.caption[sticker]]
+        return caption.label, *caption.tags
+
+    def _recall(
+        self, prompt: str, style: str | None, count: int, exclude: Collection[int]
+    ) -> tuple[np.ndarray, list[int], list[str]]:
+        """Stickers in the order of the prompt, which of its words speaks of each, and its words as they were meant."""
         rows, words_asked = self._rows, self._spelled(words_of(prompt))
         prompt = " ".join(words_asked)
         things = [word for word in words_asked if word not in MODIFIERS]
         scores = rows.scores(prompt)
         if things and len(things) < len(words_asked):
             scores = np.maximum(scores, MODIFIER_SHARE * scores + (1 - MODIFIER_SHARE) * rows.scores(" ".join(things)))
+        scores = _either(scores, rows.said(words_asked))
         found, explained = [], []
         while True:
             stickers = self._of_stickers(scores, style)
@@ -153,9 +199,11 @@ class Memory:
             explained.append(" ".join((rows.words[row], *tags)))
             if len(found) == count:
                 break
-            scores = rows.scores(" ".join(things), without=" ".join(explained))
-        places = [_first_word(words_asked, words_of(said)) for said in explained]
-        return np.array(found)[np.argsort(places, kind="stable")]
+            left = rows.scores(" ".join(things), without=" ".join(explained))
+            scores = _either(left, rows.said(words_asked, without=explained))
+        places = np.array([place_of(words_of(text), words_asked) for text in explained])
+        order = np.argsort(places, kind="stable")
+        return np.array(found)[order], places[order].tolist(), words_asked
 
     def _spelled(self, asked: list[str]) -> list[str]:
         """The words of a prompt, those that no caption has replaced by a known one, where the prompt then finds more."""
@@ -164,8 +212,12 @@ class Memory:
             if not meant:
                 continue  # as nearly every word: nothing needs to be scored
             variants = [[*asked[:place], other, *asked[place + 1 :]] for other in meant]
-            asked = max([asked, *variants], key=lambda words: float(self._rows.scores(" ".join(words)).max()))
+            asked = max([asked, *variants], key=self._found)
         return asked
+
+    def _found(self, words: list[str]) -> float:
+        """How well some caption fits these words."""
+        return float(_either(self._rows.scores(" ".join(words)), self._rows.said(words)).max())
 
     def _of_stickers(self, scores: np.ndarray, style: str | None) -> np.ndarray:
         """Scores of the index's rows → of the stickers: the best of their captions' rows, and a little more for the style."""
@@ -198,6 +250,7 @@ class Memory:
             self.captions + other.captions, np.concatenate([self.caption, other.caption + np.int32(len(self.captions))]),
             self.styles + other.styles, np.concatenate([self.tokens, other.tokens]), self.latent_id,
             None if self.small is None or other.small is None else np.concatenate([self.small, other.small]),
+            self.palette or other.palette,
         )
         made.__dict__["_rows"] = self._rows.followed_by(other._rows, len(self.captions))
         return made
@@ -208,6 +261,8 @@ class Memory:
         names = sorted(set(self.styles))
         words = json.dumps([[c.label, c.tags, c.names] for c in self.captions], ensure_ascii=False, separators=(",", ":"))
         copies = {} if self.small is None else {"small": self.small}
+        if self.palette is not None:
+            copies |= {"palette": self.palette.tokens, "palette_words": np.array(self.palette.words)}
         np.savez_compressed(
             buffer, **copies, captions=np.frombuffer(words.encode("utf-8"), np.uint8), caption=self.caption, tokens=self.tokens,
             latent_id=np.array(self.latent_id), style_names=np.array(names),
@@ -224,7 +279,10 @@ class Memory:
             words = json.loads(arrays["captions"].tobytes().decode("utf-8"))
             captions = tuple(Caption(str(label), tuple(map(str, tags)), tuple(map(str, names))) for label, tags, names in words)
             styles = tuple(arrays["style_names"].tolist()[number] for number in arrays["style"])
-            memory = cls(captions, arrays["caption"], styles, arrays["tokens"], str(arrays["latent_id"]), arrays.get("small"))
+            palette = Palette(tuple(arrays["palette_words"].tolist()), arrays["palette"]) if "palette" in arrays else None
+            memory = cls(
+                captions, arrays["caption"], styles, arrays["tokens"], str(arrays["latent_id"]), arrays.get("small"), palette
+            )
         except (ValueError, TypeError, KeyError, IndexError, OSError, EOFError, BadZipFile) as error:
             raise DataError(f"memory: not a memory file ({error})") from None
         stickers = {len(memory), len(styles), len(memory.caption)}
@@ -238,6 +296,11 @@ class Memory:
         return memory
 
 
+def _either(alike: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """Scores of captions by likeness or by what is said word for word; among those said, by likeness too."""
+    return np.maximum(alike, said) + BOTH * alike
+
+
 @dataclass(frozen=True)
 class _Rows:
     """What a memory is searched by: a row for every label with its tags, and one for every label in another language."""
@@ -248,6 +311,7 @@ class _Rows:
     foreign: np.ndarray
     """bool [rows]: in another language."""
     words: list[str]
+    phrases: Phrases
 
     @classmethod
     def of(cls, captions: Sequence[Caption]) -> "_Rows":
@@ -255,23 +319,29 @@ class _Rows:
         words = [caption.label for caption in captions] + [name for _, name in others]
         tags = [caption.tags for caption in captions] + [()] * len(others)
         owner = np.array([*range(len(captions)), *(number for number, _ in others)])
-        return cls(CaptionIndex.build(words, tags), owner, np.arange(len(words)) >= len(captions), words)
+        foreign = np.arange(len(words)) >= len(captions)
+        owned = [(row, tag) for row, others in enumerate(tags) for tag in others]
+        kinds = [Kind.NAME if other else Kind.LABEL for other in foreign.tolist()] + [Kind.TAG] * len(owned)
+        rows = [*range(len(words)), *(row for row, _ in owned)]
+        phrases = zip(all_words_of([*words, *(tag for _, tag in owned)]), rows, kinds, strict=True)
+        by_label = {said: row for row, said in reversed([*enumerate(words[: len(captions)])])}
+        everyday = [(word.split(), by_label[label], Kind.EVERYDAY) for word, label in EVERYDAY.items() if label in by_label]
+        return cls(CaptionIndex.build(words, tags), owner, foreign, words, Phrases.build(itertools.chain(phrases, everyday)))
 
     def followed_by(self, other: "_Rows", captions: int) -> "_Rows":
         """These rows, then the other's, whose caption 0 becomes caption ``captions``."""
         return _Rows(
             self.index.followed_by(other.index), np.concatenate([self.caption, other.caption + captions]),
             np.concatenate([self.foreign, other.foreign]), self.words + other.words,
+            self.phrases.followed_by(other.phrases, len(self.words)),
         )
+
+    def said(self, asked: Sequence[str], without: Sequence[str] = ()) -> np.ndarray:
+        """See :meth:`Phrases.scores`; ``without``: captions that explain some of the words already."""
+        gone = {word for text in without for word in words_of(text)}
+        gone |= {word for word in asked if not gone.isdisjoint(singulars(word))}
+        return self.phrases.scores(asked, MODIFIERS, gone, len(self.words))
 
     def scores(self, prompt: str, without: str = "") -> np.ndarray:
         """See :meth:`CaptionIndex.scores`; other languages count less."""
         return self.index.scores(prompt, without) * np.where(self.foreign, OTHER_LANGUAGE, 1.0)
-
-
-def _first_word(asked: Sequence[str], said: Sequence[str]) -> int:
-    """Place of the asked word that is most like one of the words said."""
-    def alike(word: str) -> float:
-        return max((SequenceMatcher(None, word, other).ratio() for other in said), default=0.0)
-
-    return max(range(len(asked)), key=lambda place: (alike(asked[place]), -place), default=0)

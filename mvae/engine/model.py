@@ -175,6 +175,8 @@ class Model:
             return f"holds {got[0]} tokens a sticker of latent {got[1]!r}; expected {expected[0]} of {expected[1]!r}"
         if self._seq2seq.shape.small_copies and memory.small is None:
             return "holds no small copies; expected them beside every sticker"
+        if memory.palette is not None and memory.palette.tokens.shape[1] != latent.codebook:
+            return f"has a palette of {memory.palette.tokens.shape[1]} tokens; expected {latent.codebook}"
         largest = max(part.max() for part in (memory.tokens, memory.small) if part is not None)
         if largest >= latent.codebook:
             return f"has token {largest}; expected below {latent.codebook}"
@@ -237,11 +239,11 @@ class Model:
             recalled, known = (), None
             if memory is not None:
                 shape = self._seq2seq.shape
-                found = memory.recall(text.prompt, style, recalled_at_most(shape.memory, shape.small_copies))
-                seen = memory.tokens[found].astype(np.int64)
+                read = memory.read(text.prompt, style, recalled_at_most(shape.memory, shape.small_copies))
+                found, seen = read.stickers, read.tokens.astype(np.int64)
                 if begin is not None:  # what is to be completed takes the first place; a damaged sticker is read as one
                     seen = np.concatenate([begin[None], seen])
-                known = lay_out(seen, memory.small[found] if shape.small_copies else None, shape.memory, self.latent)
+                known = lay_out(seen, read.small if shape.small_copies else None, shape.memory, self.latent)
                 room = len(found) if shape.small_copies else shape.memory - (begin is not None)
                 recalled = tuple(found[:room].tolist())
             reading = self._seq2seq.read(texts, known)

@@ -6,7 +6,7 @@ Stickers are uint8 straight-alpha [S, S, 4]; shares are of the side or the area.
 import numpy as np
 from PIL import Image
 
-from mvae.data.captions import dominant_hue, nearest_colour
+from mvae.data.captions import SHADES, dominant_hue, nearest_colour, shade_of
 from mvae.data.compose import BACKGROUNDS
 
 OPAQUE = 128
@@ -17,9 +17,14 @@ FRAME = 2
 
 
 def colour_of(sticker: np.ndarray) -> str | None:
-    """The colour word of a sticker that is mostly of one colour."""
+    """The colour word of a sticker that is mostly of one hue."""
     hue = dominant_hue(np.asarray(Image.fromarray(sticker).convert("RGBa")))
     return None if hue is None else nearest_colour(hue)
+
+
+def is_coloured(sticker: np.ndarray, colour: str) -> bool:
+    """Whether a sticker is mostly of that colour, a hue or a shade."""
+    return (shade_of(np.asarray(Image.fromarray(sticker).convert("RGBa"))) if colour in SHADES else colour_of(sticker)) == colour
 
 
 def background_of(sticker: np.ndarray) -> str | None:

@@ -16,7 +16,7 @@ from mvae.data.compose import PLACES, Composer, Scene, plural
 from mvae.data.dataset import Pictures
 from mvae.data.paraphrase import TEST_SENTENCES, in_a_sentence, in_other_order, mistyped
 from mvae.engine.pages import SMALL
-from mvae.evaluate.attributes import background_of, colour_of, components, extent_of, part_of, place_of
+from mvae.evaluate.attributes import background_of, components, extent_of, is_coloured, part_of, place_of
 from mvae.evaluate.ceilings import recognition
 from mvae.evaluate.judge import Judge
 from mvae.models.export_wrappers import straight_pixels
@@ -24,7 +24,7 @@ from mvae.models.export_wrappers import straight_pixels
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 HALVES = {"beside": ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)), "above": ((0.0, 0.0, 1.0, 0.5), (0.0, 0.5, 1.0, 1.0))}
 """Where the first and the second object are looked for: left and right, or above and below."""
-SCENE_KINDS = ("colour", "background", "place", "count", "beside", "above")
+SCENE_KINDS = ("colour", "shade", "background", "place", "count", "beside", "above")
 FAR = 1_000_000
 """Numbers of test scenes that hold out no pair begin here: no training run goes so far."""
 
@@ -49,7 +49,7 @@ def held_out_scenes(composer: Composer, kind: str, count: int) -> list[Scene]:
 
     Of things to be counted those alone whose real pictures hang together: others have more parts than there are things.
     """
-    held_out = kind in ("colour", "beside", "above")
+    held_out = kind in ("colour", "shade", "beside", "above")
     scenes = (composer.plan(number, kind, testing=held_out) for number in itertools.count(0 if held_out else FAR))
     if kind == "count":
         scenes = (scene for scene in scenes if len(components(straight(composer.draw(scene)[None])[0])) == len(scene.parts))
@@ -73,7 +73,7 @@ def _probe_of(composer: Composer, scene: Scene) -> Probe:
             (composer.metas[part.picture]["concept"], half) for part, half in zip(parts, HALVES[scene.kind], strict=True)
         )
     found = {"prompt": scene.words, "style": composer.metas[scene.parts[0].picture]["style"], "objects": objects}
-    if scene.kind == "colour":
+    if scene.kind in ("colour", "shade"):
         found["colour"] = scene.parts[0].colour
     elif scene.kind == "background":
         found["background"] = scene.background
@@ -150,7 +150,7 @@ def check(judge: Judge, stickers: np.ndarray, probes: Sequence[Probe]) -> dict[s
         missed = np.bincount(owner, ranks >= top, minlength=len(probes))
         found[name] = missed == 0
     read: dict[str, Callable[[np.ndarray, Probe], bool]] = {
-        "colour": lambda sticker, probe: colour_of(sticker) == probe.colour,
+        "colour": lambda sticker, probe: is_coloured(sticker, probe.colour),
         "background": lambda sticker, probe: background_of(sticker) == probe.background,
         "count": lambda sticker, probe: len(components(sticker)) == probe.count,
         "place": lambda sticker, probe: place_of(sticker) == probe.place and (extent_of(sticker) < 0.65 or not probe.small),

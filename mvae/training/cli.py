@@ -18,6 +18,7 @@ import torch.distributed as dist
 from tokenizers import Tokenizer
 
 from mvae.config import VaeConfig
+from mvae.data.compose import KINDS
 from mvae.data.dataset import Pictures, load_pictures
 from mvae.engine.memory import MEMORY
 from mvae.errors import DataError
@@ -135,7 +136,7 @@ def train_seq2seq(
         toned = load_pictures(source, size=recipe.vae.config.image_size, role="tone", split="train", progress=progress)
         scenes = compute_scenes(
             vae, pictures, toned, recipe.seq2seq.scenes, recipe.seq2seq.schedule.seed, folder / "scenes.safetensors",
-            f"{mark} {recipe.seq2seq.scenes}", progress,
+            f"{mark} {recipe.seq2seq.scenes} {KINDS}", progress,
         )
     if dist.is_initialized() and made:
         dist.barrier()

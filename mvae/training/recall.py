@@ -11,8 +11,10 @@ from tqdm import tqdm
 
 from mvae.config import LatentConfig, recalled_at_most
 from mvae.data.dataset import Pictures
+from mvae.engine.caption_index import words_of
 from mvae.engine.memory import Caption, Memory
 from mvae.engine.pages import lay_out, small_page, small_places
+from mvae.engine.palette import Palette, colours_asked
 from mvae.models.mvae import MVAE
 
 BATCH = 64
@@ -36,7 +38,7 @@ class Recall:
 
     No picture ever reads itself: it would be copied, and nothing learned. Instead it may read another view of itself (a
     mirrored, moved or recoloured view the original, and the other way round), which teaches redrawing, or a damaged copy, which
-    teaches to keep what fits together and to draw the rest anew.
+    teaches to keep what fits together and to draw the rest anew. Where the memory has a palette, a colour asked for is read.
     """
 
     def __init__(
@@ -52,14 +54,19 @@ class Recall:
         labels = [meta["label"] for meta in pictures.meta]
         styles = [meta.get("style") or None for meta in pictures.meta]
         bar = tqdm(range(len(pictures)), desc="memory", disable=not progress)
+        self.palette = memory.palette
+        self.words = [
+            {word for text in (meta["label"], *meta.get("tags", ())) for word in words_of(text)} for meta in pictures.meta
+        ]
         self.nearest = [memory.nearest(labels[i], styles[i], candidates, exclude=[i]).tolist() for i in bar]
 
     def draw(
-        self, index: list[int], views: list[int], count: int, distracted: float, generator: torch.Generator
+        self, index: list[int], views: list[int], labels: list[str], count: int, distracted: float, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """What is read beside each of B views on ``count`` pages: tokens int64 [B, count, P], and which are there, bool likewise.
 
-        One sticker, and with the chance ``distracted`` a second one that the caption does not speak of.
+        ``labels``: what the views show. One sticker, and with the chance ``distracted`` a second one that the caption does not
+        speak of.
         """
         read: list[list[tuple[int, int]]] = []
         draws = torch.rand(len(index), 5, generator=generator).tolist()
@@ -77,7 +84,8 @@ class Recall:
         further = torch.tensor([draw[4] < distracted for draw in draws])
         copied = (chosen == torch.tensor([*zip(index, views, strict=True)])[:, None]).all(-1)
         wholes = count if self.small is None else count - 1
-        drawn = self.tokens[chosen[:, :wholes, 0], chosen[:, :wholes, 1]]
+        colours = [self._colours(label, row) for label, row in zip(labels, chosen[:, :2, 0].tolist(), strict=True)]
+        drawn = recoloured(self.palette, self.tokens[chosen[:, :wholes, 0], chosen[:, :wholes, 1]], colours)
         light = torch.rand(copied.shape, generator=generator) < LIGHT
         spoilt = damaged(drawn.flatten(0, 1), self.unknown, light[:, :wholes].flatten(), generator).view_as(drawn)
         drawn = torch.where(copied[:, :wholes, None], spoilt, drawn)
@@ -88,32 +96,57 @@ class Recall:
         if self.small is None:
             return drawn, present[..., None].repeat(1, 1, drawn.shape[2])
         plain = (chosen[..., 1] == 0) & ((chosen[..., 0] != torch.tensor(index)[:, None]) | (copied & light))
-        return self._with_small(drawn, present, chosen[:, :2, 0], plain[:, :2] & torch.stack([plain[:, 0], further], 1))
+        shown = plain[:, :2] & torch.stack([plain[:, 0], further], 1)
+        return self._with_small(drawn, present, chosen[:, :2, 0], colours, shown)
 
-    def _with_small(self, wholes: Tensor, present: Tensor, pictures: Tensor, small: Tensor) -> tuple[Tensor, Tensor]:
-        """Pages [B, K, P], of which ``present`` [B, K] are there, then a page of small copies: those of ``pictures`` [B, 2] that
-        are ``small``."""
+    def _colours(self, label: str, pictures: list[int]) -> list[str | None]:
+        """In which colour a label, which names one thing, asks for each of the pictures that may be read for it."""
+        asked = words_of(label)
+        if self.palette is None or not any(word in self.palette.words for word in asked):
+            return [None] * len(pictures)
+        return [colours_asked(asked, [self.words[picture]], [len(asked) - 1], self.palette.words)[0] for picture in pictures]
+
+    def _with_small(
+        self, wholes: Tensor, present: Tensor, pictures: Tensor, colours: list[list[str | None]], small: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Pages [B, K, P], of which ``present`` [B, K] are there, then a page of small copies: those of ``pictures`` [B, 2], in
+        their ``colours``, that are ``small``."""
         page = torch.zeros(len(wholes), wholes.shape[2], dtype=wholes.dtype)
         there = torch.zeros(page.shape, dtype=torch.bool)
+        copies = recoloured(self.palette, self.small[pictures], colours)
         for copy, places in enumerate(self.places):
-            page[:, places] = self.small[pictures[:, copy]]
+            page[:, places] = copies[:, copy]
             there[:, places] = small[:, copy, None]
         page = torch.where(there, page, 0)
         wholes_there = present[..., None].expand_as(wholes)
         return torch.cat([wholes, page[:, None]], 1), torch.cat([wholes_there, there[:, None]], 1)
 
-    def of(self, named: list[tuple[int, ...]], count: int) -> tuple[Tensor, Tensor]:
-        """The stickers that captions name, in their order: as :meth:`draw`."""
+    def of(
+        self, named: list[tuple[int, ...]], colours: list[tuple[str | None, ...]], count: int
+    ) -> tuple[Tensor, Tensor]:
+        """The stickers that captions name, in their order and in the colours asked for: as :meth:`draw`."""
         wholes = count if self.small is None else count - 1
         tokens = torch.zeros(len(named), wholes, self.tokens.shape[2], dtype=self.tokens.dtype)
         present = torch.zeros(len(named), wholes, dtype=torch.bool)
         for row, pictures in enumerate(named):
             for place, picture in enumerate(pictures[:wholes]):
                 tokens[row, place], present[row, place] = self.tokens[picture, 0], True
+        asked = [[*row, None, None] for row in colours]
+        tokens = recoloured(self.palette, tokens, asked)
         if self.small is None:
             return tokens, present[..., None].repeat(1, 1, tokens.shape[2])
         pictures = torch.tensor([(row[0], row[1] if len(row) > 1 else row[0]) for row in named])
-        return self._with_small(tokens, present, pictures, torch.tensor([(True, len(row) > 1) for row in named]))
+        return self._with_small(tokens, present, pictures, asked, torch.tensor([(True, len(row) > 1) for row in named]))
+
+
+def recoloured(palette: Palette | None, tokens: Tensor, colours: list[list[str | None]]) -> Tensor:
+    """int64 [B, K, …]: sticker k of row b in ``colours[b][k]``; longer lists of colours than K are cut off."""
+    if palette is None or not any(map(any, colours)):
+        return tokens
+    made = [
+        palette.recoloured(stickers, asked[: len(stickers)]) for stickers, asked in zip(tokens.numpy(), colours, strict=True)
+    ]
+    return torch.from_numpy(np.stack(made))
 
 
 def damaged(tokens: Tensor, unknown: int, light: Tensor, generator: torch.Generator) -> Tensor:
@@ -183,8 +216,8 @@ def recalled(
     """
     pages = []
     for prompt, style, hidden in asked:
-        found = memory.recall(prompt, style, recalled_at_most(count, small_copies), exclude=hidden)
-        pages.append(lay_out(memory.tokens[found], memory.small[found] if small_copies else None, count, latent))
+        read = memory.read(prompt, style, recalled_at_most(count, small_copies), exclude=hidden)
+        pages.append(lay_out(read.tokens, read.small if small_copies else None, count, latent))
     return tuple(torch.from_numpy(np.stack(part)) for part in zip(*pages, strict=True))
 
 

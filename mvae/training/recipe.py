@@ -51,6 +51,8 @@ class VaeStage:
     """Share of images whose decoder sees z ~ q(z|x) instead of the token's ẑ. Without them nothing but the KL would shape σ."""
     frozen_latent: str | None = None
     """Folder of a frozen latent whose reference encoder is taken as it is: the decoder alone is trained, on exact tokens."""
+    composed_share: float = 0.0
+    """Share of pictures that are compositions (:mod:`mvae.data.compose`): half of these show small things."""
     freeze_encoder_from: float = 0.8
     """Fraction of the run after which the encoder stands still and the decoder is fine-tuned on exact tokens alone."""
     freeze_statistics_from: float = 0.9

@@ -36,6 +36,8 @@ class Scenes:
     styles: list[str]
     named: list[tuple[int, ...]]
     """The pictures they are made of, in the order of the words."""
+    colours: list[tuple[str | None, ...]]
+    """The colour of each of these, where it is not their own."""
 
     def __len__(self) -> int:
         return len(self.words)
@@ -53,38 +55,42 @@ def compute_scenes(
             facts = file.metadata() or {}
             if facts.get("mark") == mark:
                 about = json.loads(facts["about"])
-                return Scenes(file.get_tensor("tokens"), about["words"], about["styles"], [tuple(row) for row in about["named"]])
+                rows = {name: [tuple(row) for row in about[name]] for name in ("named", "colours")}
+                return Scenes(file.get_tensor("tokens"), about["words"], about["styles"], **rows)
     composer = Composer(pictures.pixels, pictures.meta, seed)
     vae.eval()
-    tokens, words, styles, named, waiting = [], [], [], [], []
+    tokens, words, styles, named, colours, waiting = [], [], [], [], [], []
     total = count + (len(toned) if toned else 0)
-    for drawn, said, number in tqdm(_all(composer, pictures, toned, count), desc="scenes", total=total, disable=not progress):
+    made_one_by_one = tqdm(_all(composer, pictures, toned, count), desc="scenes", total=total, disable=not progress)
+    for drawn, said, number, colour in made_one_by_one:
         waiting.append(drawn)
         words.append(said)
         styles.append(pictures.meta[number[0]]["style"])
         named.append(number)
+        colours.append(colour)
         if len(waiting) == BATCH:
             tokens.append(encode_pixels(vae, np.stack(waiting)))
             waiting = []
     if waiting:
         tokens.append(encode_pixels(vae, np.stack(waiting)))
-    made = Scenes(torch.cat(tokens).to(torch.int32), words, styles, named)
-    about = json.dumps({"words": words, "styles": styles, "named": named}, ensure_ascii=False)
+    made = Scenes(torch.cat(tokens).to(torch.int32), words, styles, named, colours)
+    about = json.dumps({"words": words, "styles": styles, "named": named, "colours": colours}, ensure_ascii=False)
     save_tensors(path, {"tokens": made.tokens}, {"mark": mark, "about": about})
     return made
 
 
 def _all(
     composer: Composer, pictures: Pictures, toned: Pictures | None, count: int
-) -> Iterator[tuple[np.ndarray, str, tuple[int, ...]]]:
-    """Picture, words and named drawings: scenes, then skin tones, each of which is made of the same drawing without."""
+) -> Iterator[tuple[np.ndarray, str, tuple[int, ...], tuple[str | None, ...]]]:
+    """Picture, words, named drawings and their colours: scenes, then skin tones, each made of the same drawing without."""
     for number in range(count):
         scene = composer.plan(number)
-        yield composer.draw(scene), scene.words, scene.named
+        colours = {part.picture: part.colour for part in scene.parts}
+        yield composer.draw(scene), scene.words, scene.named, tuple(colours[number] for number in scene.named)
     if toned is None:
         return
     known = {(meta["concept"], meta["style"]): number for number, meta in enumerate(pictures.meta)}
     for number, meta in enumerate(toned.meta):
         base = known.get((meta["concept"], meta["style"]))
         if base is not None:
-            yield toned.pixels[number], TONED[number % len(TONED)].format(meta["label"], meta["tone"]), (base,)
+            yield toned.pixels[number], TONED[number % len(TONED)].format(meta["label"], meta["tone"]), (base,), (None,)

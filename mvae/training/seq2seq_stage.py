@@ -1,7 +1,7 @@
 """The seq2seq's stage: cross-entropy of image tokens given captions, in nats per token."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 
@@ -21,6 +21,7 @@ from mvae.models.seq2seq import TEXT_END, build_seq2seq
 from mvae.models.seq2seq_start import begin
 from mvae.training.checkpoint import step_generator
 from mvae.training.cross_entropy import head_cross_entropy
+from mvae.training.palette import learn_palette
 from mvae.training.recall import Recall, memory_of, read_before_text, recalled, small_tokens
 from mvae.training.recipe import Seq2SeqStage
 from mvae.training.sampling import sample_tokens
@@ -80,7 +81,8 @@ class Seq2SeqTraining:
             cells = cell_index(views.mean.flatten(0, 1).float(), vae.config.levels)
             tokens = cells_to_tokens(cells, vae.config.levels, vae.config.depth).unflatten(0, views.mean.shape[:2])
             small = small_tokens(vae, pictures) if recipe.config.small_copies else None
-            self.memory = memory_of(pictures.meta, tokens[:, 0], vae.config.latent_id, small)
+            palette = None if scenes is None else learn_palette(pictures, tokens[:, 0].numpy(), scenes, vae.config)
+            self.memory = replace(memory_of(pictures.meta, tokens[:, 0], vae.config.latent_id, small), palette=palette)
             views_read = [[0, *row] for row in self.choices]
             self.recall = Recall(self.memory, pictures, tokens, views_read, recipe.memory_candidates, vae.config.latent)
 
@@ -129,10 +131,13 @@ class Seq2SeqTraining:
         composed = self._compose(texts, tokens, generator)
         ids, mask = encode_texts(self.tokenizer, texts)
         if self.recall is not None:
-            known, there = self.recall.draw(indices, chosen, self.config.memory, self.recipe.distracted, generator)
+            labels = [self.views.labels[index][view] for index, view in zip(indices, chosen, strict=True)]
+            pages, distracted = self.config.memory, self.recipe.distracted
+            known, there = self.recall.draw(indices, chosen, labels, pages, distracted, generator)
             if composed:
-                rows = list(composed)
-                known[rows], there[rows] = self.recall.of([self.scenes.named[composed[row]] for row in rows], self.config.memory)
+                rows, numbers = list(composed), list(composed.values())
+                named, colours = [self.scenes.named[n] for n in numbers], [self.scenes.colours[n] for n in numbers]
+                known[rows], there[rows] = self.recall.of(named, colours, pages)
             kept = torch.rand(len(indices), generator=generator) >= self.recipe.drop_memory
             there = there & (kept & torch.tensor([bool(t) for t in texts]))[:, None, None]
             ids, mask = read_before_text(known, there, ids, mask, self.config.text_offset)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mvae.data.compose import Composer
 from mvae.data.dataset import Pictures, augment
 from mvae.models.discriminator import PatchDiscriminator, adversarial_terms
 from mvae.models.mvae import MVAE
@@ -60,6 +61,7 @@ class VaeTraining:
             load_weights(vae, start)
         if recipe.frozen_latent is not None:
             adopt_encoder(vae, Path(recipe.frozen_latent))
+        self.composer = Composer(train.pixels, train.meta, recipe.schedule.seed) if recipe.composed_share else None
         discriminator = PatchDiscriminator() if recipe.adversarial or recipe.matching else None
         self.module = VaeModule(vae, discriminator).to(memory_format=torch.channels_last)
         self.perceptual = PerceptualDistance() if recipe.perceptual else None
@@ -89,7 +91,12 @@ class VaeTraining:
         generator = step_generator(self.schedule.seed, step, rank)
         indices = epoch_indices(len(self.train), self.schedule.batch, step, self.schedule.seed)[rank::world]
         device = next(self.module.parameters()).device
-        image = augment(self.train.batch(indices, device), generator).contiguous(memory_format=torch.channels_last)
+        image = augment(self.train.batch(indices, device), generator)
+        if self.composer is not None:
+            for row in (torch.rand(len(image), generator=generator) < self.recipe.composed_share).nonzero().flatten().tolist():
+                scene = self.composer.plan(int(torch.randint(1 << 40, (), generator=generator)))
+                image[row] = torch.from_numpy(self.composer.draw(scene).copy()).to(device).permute(2, 0, 1) / 255
+        image = image.contiguous(memory_format=torch.channels_last)
         noisy = torch.rand(len(indices), generator=generator) < self.recipe.noisy_share
         judged = self.module.discriminator is not None and self._reached(self.recipe.adversarial_from, step)
         return {"image": image, "noisy": noisy & (not self._frozen(step)), "judged": judged}

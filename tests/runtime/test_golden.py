@@ -44,8 +44,8 @@ def test_prompts_become_the_same_text_ids(model_and_golden):
             assert list(model._text(str(prompt), None).ids) == text.tolist()
             if place:
                 memory, small = model.memory, shape.small_copies
-                recalled = memory.recall(str(prompt), None, recalled_at_most(shape.memory, small))
-                pages = lay_out(memory.tokens[recalled], memory.small[recalled] if small else None, shape.memory, model.latent)
+                read = memory.read(str(prompt), None, recalled_at_most(shape.memory, small))
+                pages = lay_out(read.tokens, read.small if small else None, shape.memory, model.latent)
                 assert pages[1].ravel().tolist() == (mask[:place] == 1).tolist()
                 assert (pages[0].ravel() * pages[1].ravel()).tolist() == (ids[:place] * mask[:place]).tolist()
         else:

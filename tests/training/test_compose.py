@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mvae.data.captions import HUES, dominant_hue
+from mvae.data.captions import HUES, SHADES, dominant_hue, shade_of
 from mvae.data.compose import BACKGROUNDS, COUNTS, KINDS, Composer, held_out, plural
 
 SIDE = 64
@@ -52,7 +52,7 @@ def test_the_same_number_is_the_same_scene_and_all_kinds_come(composer):
 
 
 def test_what_is_kept_for_testing_is_never_trained_on(composer):
-    for kind in ("colour", "beside", "above"):
+    for kind in ("colour", "shade", "beside", "above"):
         trained = {frozenset(composer.plan(number, kind).pair) for number in range(200)}
         tested = {frozenset(composer.plan(number, kind, testing=True).pair) for number in range(50)}
         assert trained and tested and not trained & tested
@@ -68,6 +68,16 @@ def test_colours_are_what_the_words_say(composer):
         hue = dominant_hue(composer.draw(scene))
         assert hue is not None and abs((hue - HUES[word] + 180) % 360 - 180) < 8, scene
         assert not (word == "red" and composer.metas[scene.parts[0].picture]["label"] in LABELS[:6])  # that is no change
+
+
+def test_shades_are_what_the_words_say(composer):
+    seen = set()
+    for number in range(40):
+        scene = composer.plan(number, "shade")
+        word, *_ = scene.words.split()
+        seen.add(word)
+        assert shade_of(composer.draw(scene)) == word, scene
+    assert seen == set(SHADES)
 
 
 def test_backgrounds_fill_the_picture_behind_the_object(composer):

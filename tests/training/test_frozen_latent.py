@@ -75,3 +75,17 @@ def test_training_in_it_changes_the_decoder_alone(latent, tmp_path):
     assert all(torch.equal(trained[name].float(), value.float()) for name, value in reference.items())
     before = VaeTraining(stage, pictures, pictures).module.vae.decoder.state_dict()
     assert any(not torch.equal(before[name], value) for name, value in vae.decoder.state_dict().items())
+
+
+def test_compositions_are_learned_from_where_the_recipe_says_so():
+    side = TINY.config.image_size
+    pixels = np.zeros((8, side, side, 4), np.uint8)
+    pixels[:, side // 4 : side // 2, side // 4 : side // 2] = (200, 30, 30, 255)
+    metas = [{"label": f"thing {n}", "concept": str(n), "style": "noto", "group": "objects"} for n in range(8)]
+    pictures = Pictures(pixels, ["x"] * 8, metas)
+    plain = VaeTraining(replace(TINY, schedule=replace(TINY.schedule, batch=8)), pictures, pictures)
+    composed = VaeTraining(replace(TINY, schedule=replace(TINY.schedule, batch=8), composed_share=1.0), pictures, pictures)
+    assert plain.composer is None and torch.equal(composed.batch(3, 0, 1)["image"], composed.batch(3, 0, 1)["image"])
+    areas = [float((training.batch(3, 0, 1)["image"][:, 3] > 0.5).float().mean()) for training in (plain, composed)]
+    corners = [[training.batch(step, 0, 1)["image"][:, 3, 0, 0].max() for step in range(4)] for training in (plain, composed)]
+    assert areas[0] != areas[1] and max(corners[0]) < 0.5 < max(corners[1])  # backgrounds come with compositions alone

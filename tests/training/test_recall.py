@@ -1,5 +1,7 @@
 """What a seq2seq with a memory reads in training."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -7,6 +9,7 @@ from mvae.config import LatentConfig, Seq2SeqConfig
 from mvae.data.dataset import Pictures
 from mvae.engine.memory import Caption, Memory
 from mvae.engine.pages import small_places
+from mvae.engine.palette import Palette
 from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
 from mvae.training.recall import Recall, damaged, read_before_text, with_pictures
@@ -38,7 +41,7 @@ def test_no_view_reads_itself_and_others_are_read_as_they_were_drawn():
     reader = recall([0, 2])
     original, moved = set(), set()
     for seed in range(300):
-        drawn, present = reader.draw([0, 0], [0, 2], 2, 1.0, torch.Generator().manual_seed(seed))
+        drawn, present = reader.draw([0, 0], [0, 2], ["cat", "cat"], 2, 1.0, torch.Generator().manual_seed(seed))
         assert drawn.shape == (2, 2, 4) and present.all()
         original |= undamaged(drawn[0])
         moved |= undamaged(drawn[1])
@@ -50,7 +53,7 @@ def test_no_view_reads_itself_and_others_are_read_as_they_were_drawn():
 def test_other_pictures_are_read_nearest_first_most_of_the_time():
     reader = recall([0])
     nearest = reader.tokens[reader.nearest[0][:1], 0]
-    drawn = [reader.draw([0], [0], 1, 0.0, torch.Generator().manual_seed(seed))[0][0] for seed in range(600)]
+    drawn = [reader.draw([0], [0], ["cat"], 1, 0.0, torch.Generator().manual_seed(seed))[0][0] for seed in range(600)]
     others = [row for row in drawn if undamaged(row)]
     assert 0.4 < len(others) / len(drawn) < 0.8  # the rest are damaged copies
     assert 0.6 < np.mean([torch.equal(row, nearest) for row in others]) < 0.95
@@ -58,7 +61,7 @@ def test_other_pictures_are_read_nearest_first_most_of_the_time():
 
 def test_more_than_a_third_of_the_draws_read_something_of_the_picture_itself():
     reader = recall([0, 1, 2])
-    drawn = [reader.draw([3], [0], 1, 0.0, torch.Generator().manual_seed(seed))[0][0] for seed in range(600)]
+    drawn = [reader.draw([3], [0], ["cat"], 1, 0.0, torch.Generator().manual_seed(seed))[0][0] for seed in range(600)]
     views = [bool(undamaged(row) & {40, 44}) for row in drawn]
     others = [bool(undamaged(row) - {40, 44}) for row in drawn]
     assert 0.1 < np.mean(views) < 0.25 and 0.4 < np.mean(others) < 0.65
@@ -67,20 +70,21 @@ def test_more_than_a_third_of_the_draws_read_something_of_the_picture_itself():
 
 def test_a_second_sticker_is_there_now_and_then():
     reader = recall([0])
-    present = torch.cat([reader.draw([0, 3], [0, 0], 2, 0.3, torch.Generator().manual_seed(seed))[1] for seed in range(300)])
+    draws = [reader.draw([0, 3], [0, 0], ["cat"] * 2, 2, 0.3, torch.Generator().manual_seed(seed)) for seed in range(300)]
+    present = torch.cat([present for _, present in draws])
     present = present.any(2)
     assert present[:, 0].all() and 0.2 < present[:, 1].float().mean() < 0.4
 
 
 def test_named_stickers_stand_in_their_order_and_nothing_else():
-    tokens, present = recall([0]).of([(3, 1), (5,), (2, 4, 0)], 2)
+    tokens, present = recall([0]).of([(3, 1), (5,), (2, 4, 0)], [(None, None), (None,), (None,) * 3], 2)
     assert tokens[:, :, 0].tolist() == [[36, 12], [60, 0], [24, 48]]
     assert present.all(2).tolist() == present.any(2).tolist() == [[True, True], [True, False], [True, True]]
 
 
 def test_what_is_drawn_in_another_colour_reads_the_original():
     reader = recall([0, 1, 2])
-    drawn = [undamaged(reader.draw([3], [1], 1, 0.0, torch.Generator().manual_seed(seed))[0][0]) for seed in range(300)]
+    drawn = [undamaged(reader.draw([3], [1], ["cat"], 1, 0.0, torch.Generator().manual_seed(seed))[0][0]) for seed in range(300)]
     read = set().union(*drawn)
     assert 36 in read and not read & {40, 44} and all(drawn)  # the original, never a view or a damaged copy
     assert np.mean([row == {36} for row in drawn]) > 0.35
@@ -157,7 +161,7 @@ def with_small(views: list[int]) -> Recall:
 
 
 def test_the_last_page_shows_small_copies_of_what_a_caption_names():
-    tokens, present = with_small([0]).of([(3, 1), (5,)], 2)
+    tokens, present = with_small([0]).of([(3, 1), (5,)], [(None, None), (None,)], 2)
     assert tokens[:, 0].tolist() == [[36, 37, 38, 39], [60, 61, 62, 63]]
     assert tokens[:, 1].tolist() == [[103, 101, 0, 0], [105, 0, 0, 0]]
     assert present.tolist() == [[[True] * 4, [True, True, False, False]], [[True] * 4, [True, False, False, False]]]
@@ -166,7 +170,7 @@ def test_the_last_page_shows_small_copies_of_what_a_caption_names():
 def test_a_small_copy_never_betrays_what_is_missing():
     reader, shown = with_small([0, 1, 2]), 0
     for seed in range(300):
-        tokens, present = reader.draw([3, 5], [0, 0], 2, 0.5, torch.Generator().manual_seed(seed))
+        tokens, present = reader.draw([3, 5], [0, 0], ["cat", "cat"], 2, 0.5, torch.Generator().manual_seed(seed))
         small = tokens[0, 1][present[0, 1]].tolist()
         assert len(set(small)) == len(small)
         if present[0, 1, 0]:  # of the picture itself only where nothing is missing of it
@@ -174,3 +178,36 @@ def test_a_small_copy_never_betrays_what_is_missing():
         shown += present[0, 1, 0].item()
         assert not present[0, 1, 2:].any()
     assert 120 < shown < 260
+
+
+def in_colours() -> Recall:
+    """As :func:`with_small`, with a palette that adds 1000 for purple and nothing else."""
+    reader = with_small([0])
+    table = np.stack([np.arange(4096), np.minimum(np.arange(4096) + 1000, 4095)]).astype(np.uint16)
+    reader.palette = Palette(("red", "purple"), table)
+    return reader
+
+
+def test_what_is_named_is_read_in_its_colour():
+    tokens, _ = in_colours().of([(3, 1), (5,), (3,)], [(None, "purple"), ("purple",), (None,)], 2)
+    assert tokens[:, 0, 0].tolist() == [36, 1060, 36] and tokens[:, 1, :2].tolist() == [[103, 1101], [1105, 0], [103, 0]]
+
+
+def test_a_label_with_a_colour_reads_its_neighbours_in_that_colour():
+    reader, colours = in_colours(), set()
+    for seed in range(60):
+        tokens, _ = reader.draw([3], [0], ["purple cat"], 2, 0.0, torch.Generator().manual_seed(seed))
+        known = [int(token) for token in tokens[0, 0] if token != UNKNOWN]
+        colours |= {token >= 1000 for token in known}
+        tokens, _ = reader.draw([0], [0], ["red apple"], 2, 0.0, torch.Generator().manual_seed(seed))
+        assert all(token < 1000 or token == UNKNOWN for token in tokens[0, 0].tolist())
+    assert colours == {True}
+
+
+def test_the_palette_of_a_run_is_that_of_its_memory():
+    memory = Memory.build([Caption(label) for label in LABELS], STYLES, np.zeros((6, 64), int), "test")
+    palette = Palette(("red",), np.zeros((1, 4096), np.uint16))
+    vae = MVAE(VAE).eval()
+    pixels = np.zeros((1, VAE.image_size, VAE.image_size, 4), np.uint8)
+    pictures = Pictures(pixels, ["noto new"], [{"label": "new", "style": "noto", "concept": "0"}])
+    assert with_pictures(replace(memory, palette=palette), pictures, vae).palette is palette

@@ -1,0 +1,62 @@
+"""Stickers in another colour: which thing of a prompt a colour belongs to, and what becomes of tokens."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mvae.engine.memory import Caption, Memory
+from mvae.engine.palette import Palette, colours_asked
+from mvae.errors import DataError
+
+COLOURS = ("red", "blue", "grey", "purple")
+PALETTE = Palette(COLOURS, np.arange(4)[:, None].astype(np.uint16).repeat(64, 1) + np.arange(64, dtype=np.uint16) // 8 * 4)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "places", "colours"),
+    [
+        ("purple cat", [1], ["purple"]), ("cat is purple", [0], ["purple"]), ("cat", [0], [None]), ("gray cat", [1], ["grey"]),
+        ("violet cat", [1], ["purple"]), ("green cat", [1], [None]), ("red blue cat", [2], ["red"]),
+        ("blue dog next to red car", [1, 5], ["blue", "red"]), ("dog next to red car", [0, 4], [None, "red"]),
+        ("red car and dog", [3, 1], [None, "red"]), ("cat on blue background", [0], [None]),
+        ("purple cat on blue background", [1], ["purple"]), ("red katze", [0], ["red"]), ("red", [], []),
+    ],
+)
+def test_a_colour_belongs_to_the_next_thing(prompt, places, colours):
+    assert colours_asked(prompt.split(), [{"thing"}] * len(places), places, COLOURS) == colours
+
+
+def test_what_has_the_colour_by_name_and_what_is_of_people_stays():
+    assert colours_asked(["red", "apple"], [{"red", "apple"}], [1], COLOURS) == [None]
+    assert colours_asked(["red"], [{"red", "heart"}], [0], COLOURS) == [None]
+    assert colours_asked(["blue", "apple"], [{"red", "apple"}], [1], COLOURS) == ["blue"]
+    assert colours_asked(["red", "nurse"], [{"nurse", "woman"}], [1], COLOURS) == [None]
+
+
+def test_tokens_are_mapped_place_by_place_and_the_given_ones_stay():
+    tokens = np.array([[0, 9, 63], [0, 9, 63]], np.uint16)
+    made = PALETTE.recoloured(tokens, ["blue", None])
+    assert made.tolist() == [[1, 5, 29], [0, 9, 63]] and tokens.tolist() == [[0, 9, 63]] * 2 and made.dtype == np.uint16
+
+
+@pytest.mark.parametrize(
+    "tokens", [np.zeros((3, 64), np.uint16), np.zeros((4, 64), int), np.full((4, 64), 64, np.uint16), np.zeros(4, np.uint16)]
+)
+def test_a_palette_that_does_not_fit_is_refused(tokens):
+    with pytest.raises(DataError, match="palette"):
+        Palette(COLOURS, tokens)
+
+
+def test_a_memory_is_read_in_the_colours_asked_for_and_keeps_its_palette():
+    captions = [Caption("cat"), Caption("car", ("red",)), Caption("dog")]
+    plain = Memory.build(captions, [""] * 3, np.full((3, 16), 9), "test", np.full((3, 4), 17))
+    memory = replace(plain, palette=PALETTE)
+    again = Memory.from_bytes(memory.to_bytes())
+    joined = plain.with_stickers([Caption("cow")], [""], np.full((1, 16), 9), np.full((1, 4), 17)).joined(memory)
+    for known in (memory, again, joined):
+        read = known.read("a purple cat next to a blue dog", None, 2)
+        assert [known.label(int(sticker)) for sticker in read.stickers] == ["cat", "dog"] and read.colours == ("purple", "blue")
+        assert read.tokens.tolist() == [[7] * 16, [5] * 16] and read.small.tolist() == [[11] * 4, [9] * 4]
+    assert memory.read("red car", None, 2).tokens.tolist() == [[9] * 16]
+    assert plain.read("purple cat", None, 2).tokens.tolist() == [[9] * 16] and plain.palette is None
