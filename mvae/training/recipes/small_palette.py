@@ -12,7 +12,7 @@ RECIPE = replace(
     name="small_palette",
     seq2seq=replace(
         FIRST.seq2seq,
-        schedule=replace(FIRST.seq2seq.schedule, steps=2000, learning_rate=2e-3, hidden_learning_rate=3.5e-3, warmup=50),
+        schedule=replace(FIRST.seq2seq.schedule, steps=1600, learning_rate=2e-3, hidden_learning_rate=3.5e-3, warmup=50),
         new_tokenizer=False,
     ),
 )
