@@ -10,9 +10,6 @@ LEVELS = ("fp32", "fp16", "int8")
 STYLES = ("noto", "twemoji", "fluent", "fluent-flat", "fluent-3d")
 """Drawing styles a prompt can ask for. Their names are also the style words of the captions."""
 
-IMAGE_SIZES = {"nano": 64, "small": 128, "base": 128}
-"""Side of the square sticker in pixels, by size."""
-
 DEFAULT_MODEL = "small-int8"
 BEST_MODEL = "base-int8"
 """The best stickers that are drawn at once."""
@@ -96,6 +93,8 @@ class VaeConfig(_Record):
     """The convolutional VAE: a fully int8-friendly stack of Conv + BatchNorm + ReLU."""
 
     image_size: int = 128
+    """Side in pixels of the pictures that the encoder reads, and of those that the decoder draws unless ``decoded_size`` is
+    given."""
     grid: int = 8
     levels: int = 8
     coordinates: int = 4
@@ -113,6 +112,13 @@ class VaeConfig(_Record):
     decoder_blocks: tuple[int, ...] = (2, 2, 1)
     shortcuts: bool = False
     """A way round the convolutions that change the resolution."""
+    decoded_size: int = 0
+    """Side of what the decoder draws, where it is not ``image_size``: a small decoder for tokens that all sizes share."""
+
+    @property
+    def sticker_size(self) -> int:
+        """Side in pixels of the pictures that the decoder draws."""
+        return self.decoded_size or self.image_size
 
     @property
     def latent(self) -> LatentConfig:

@@ -198,6 +198,13 @@ def halved(image: Tensor) -> Tensor:
     return (rows[..., ::2] + rows[..., 1::2]) / 4
 
 
+def at_side(image: Tensor, side: int) -> Tensor:
+    """[B, C, S, S] → [B, C, side, side], means over squares of pixels. Raises OptionError where S is no multiple."""
+    if image.shape[-1] % side:
+        raise OptionError(f"side {side} for a picture of {image.shape[-1]} pixels; expected a divisor")
+    return image if image.shape[-1] == side else F.avg_pool2d(image.contiguous(), image.shape[-1] // side)
+
+
 def edge_aware_distortion(x: Tensor, reconstruction: Tensor, *, squared: float = 2.0, gradient: float = 0.5) -> Tensor:
     """L1 + ``squared``·L2 + ``gradient``·(edge error at full and half resolution): [B], means over the pixels of what is seen on
     black and on white, which together determine colour and alpha.

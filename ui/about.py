@@ -22,7 +22,7 @@ def about_html(vae: VaeConfig, memory: bool) -> str:
         bytes=latent.positions * bits // 8,
         characters=PROMPT_MAX_CHARACTERS,
         pieces=TEXT_MAX_TOKENS,
-        side=vae.image_size,
+        side=vae.sticker_size,
         memory=MEMORY if memory else NO_MEMORY,
     )
 

@@ -126,7 +126,8 @@ class GenerateTab:
     def _recalled(self, model, sticker, own) -> list[tuple[str, str]]:
         """Words and picture of what was read beside the prompt."""
         memory = model.memory_with(own)
-        return [(memory.label(number), data_url(model.decode(memory.tokens[number]))) for number in sticker.recalled]
+        read = [memory.shown(number, colour) for number, colour in zip(sticker.recalled, sticker.colours, strict=True)]
+        return [(words, data_url(model.decode(tokens))) for words, tokens in read]
 
     def _cards(self, names, prompt, seed) -> list[Card]:
         """Waiting columns, smallest model first. Raises PromptError, OptionError or UnknownModelError."""

@@ -55,8 +55,8 @@ def card(entry: Path) -> str:
         *_front_matter(listed), "",
         f"# mVAE `{listed.name}`", "",
         f"Text → sticker: a sequence-to-sequence transformer writes {vae.latent.positions} tokens ({grid}, "
-        f"{vae.latent.codebook} values each), a convolutional VAE decodes them to {vae.image_size}×{vae.image_size} RGBA pixels. "
-        "Made by `python -m export`, which also wrote this card.", "",
+        f"{vae.latent.codebook} values each), a convolutional VAE decodes them to {vae.sticker_size}×{vae.sticker_size} RGBA "
+        "pixels. Made by `python -m export`, which also wrote this card.", "",
         f"* latent: `{vae.latent_id}` (entries with equal ids exchange tokens)",
         f"* transformer: {seq2seq['encoder_layers']}+{seq2seq['decoder_layers']} layers, width {seq2seq['d_model']}, "
         f"vocabularies {seq2seq['vocab_size']} and {seq2seq['decoder_vocab_size']}",

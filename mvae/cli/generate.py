@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> dict:
                 "tokens": list(sticker.tokens),
                 "timings": sticker.timings,
                 "prompt_was_cut": sticker.prompt_was_cut,
-                "recalled": [memory.label(number) for number in sticker.recalled],
+                "recalled": [memory.shown(*read)[0] for read in zip(sticker.recalled, sticker.colours, strict=True)],
             }
         )
     options = sticker.options

@@ -170,6 +170,13 @@ class Memory:
             small = None if small is None else self.palette.recoloured(small, colours)
         return Read(found, tokens, small, tuple(colours))
 
+    def shown(self, sticker: int, colour: str | None) -> tuple[str, np.ndarray]:
+        """What a sticker is read as: words and tokens, uint16 [P], in ``colour`` where one is given."""
+        if colour is None:
+            return self.label(sticker), self.tokens[sticker]
+        (tokens,) = self.palette.recoloured(self.tokens[sticker][None], [colour])
+        return f"{self.label(sticker)}, in {colour}", tokens
+
     def _said(self, sticker: int) -> tuple[str, ...]:
         caption = self.captions[self.caption[sticker]]
         return caption.label, *caption.tags

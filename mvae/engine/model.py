@@ -48,6 +48,9 @@ class Model:
         self.folder = entry.folder
         """The zoo entry."""
         self.image_size = entry.vae.image_size
+        """Side in pixels of the pictures that the encoder reads."""
+        self.sticker_size = entry.vae.sticker_size
+        """Side in pixels of the pictures that come out."""
         self.latent = entry.vae.latent
         """Grid, levels, coordinates and the ``latent_id`` of the tokens."""
         self.defaults = entry.defaults
@@ -236,7 +239,7 @@ class Model:
             if options.guidance != 1:
                 nothing = isinstance(negative, str) and not negative.strip()
                 texts.append((self._text.end,) if nothing else self._text(negative, None).ids)
-            recalled, known = (), None
+            recalled, colours, known = (), (), None
             if memory is not None:
                 shape = self._seq2seq.shape
                 read = memory.read(text.prompt, style, recalled_at_most(shape.memory, shape.small_copies))
@@ -245,7 +248,7 @@ class Model:
                     seen = np.concatenate([begin[None], seen])
                 known = lay_out(seen, read.small if shape.small_copies else None, shape.memory, self.latent)
                 room = len(found) if shape.small_copies else shape.memory - (begin is not None)
-                recalled = tuple(found[:room].tolist())
+                recalled, colours = tuple(found[:room].tolist()), read.colours[:room]
             reading = self._seq2seq.read(texts, known)
             timings = {"text": _milliseconds(begun), "tokens": 0.0}
         decoding: Decoding | None = None
@@ -263,7 +266,8 @@ class Model:
                 decode = _milliseconds(begun)
             share = len(decoding.tokens) / positions
             times = {**timings, "decode": decode} if share == 1 else dict(timings)
-            yield Sticker(image, tokens, self.latent.latent_id, times, share, seed, index, options, text.was_cut, recalled)
+            made = image, tokens, self.latent.latent_id, times, share, seed, index, options
+            yield Sticker(*made, text.was_cut, recalled, colours)
 
     def _check_memory(self, shape: Shape) -> None:
         if bool(shape.memory) != (self.memory is not None):
@@ -307,7 +311,8 @@ class Model:
             raise IntegrityError(f"{self.name}: the graphs do not fit the configuration ({str(error).splitlines()[0]})") from None
         latent = (1, self.latent.channels, *self.latent.shape)
         got = (image.shape, image.dtype, tokens.shape, mean.shape, logits.shape)
-        expected = ((1, size, size, 4), np.dtype(np.uint8), (1, positions), latent, (1, self.latent.codebook))
+        side = self.sticker_size
+        expected = ((1, side, side, 4), np.dtype(np.uint8), (1, positions), latent, (1, self.latent.codebook))
         if got != expected:
             raise IntegrityError(f"{self.name}: the graphs give {got}; the configuration says {expected}")
 

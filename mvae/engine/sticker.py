@@ -29,7 +29,9 @@ class Sticker:
     prompt_was_cut: bool = False
     """Whether the prompt was longer than the model reads."""
     recalled: tuple[int, ...] = ()
-    """Stickers of the memory (:meth:`Model.memory_with`) that were read beside the prompt, nearest first."""
+    """Stickers of the memory (:meth:`Model.memory_with`) that were read beside the prompt, in its order."""
+    colours: tuple[str | None, ...] = ()
+    """The colour that each of these was read in; None: its own."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def reconstruction(original_NSS4: np.ndarray, decoded_NSS4: np.ndarray) -> dict[
 
 
 def measure(judge: Judge, drawings: Drawings, roundtrip: Roundtrip, side: int, name: str) -> dict:
-    """Ceilings and reconstruction of one set of drawings.
+    """Ceilings and reconstruction of one set of drawings. ``side``: that of the pictures which the model encodes.
 
     Keys: ``real_ceiling``, ``token_ceiling`` (top-1 shares), the same with ``_5`` (top-5), ``…_by_style``, ``…_by_group``,
     ``psnr``, ``ssim``, ``psnr_64``, ``ssim_64``, ``samples``, and the arrays ``real_embeddings``, ``token_embeddings``.
@@ -71,5 +71,5 @@ def measure(judge: Judge, drawings: Drawings, roundtrip: Roundtrip, side: int, n
     for kind, ranks in (("real_ceiling", real_ranks), ("token_ceiling", token_ranks)):
         found |= {kind: hits(ranks, 1), f"{kind}_5": hits(ranks, 5)}
         found |= {f"{kind}_by_style": by_part(ranks, drawings.style, 1), f"{kind}_by_group": by_part(ranks, drawings.group, 1)}
-    found |= reconstruction(resample(drawings.rgba, side), decoded)
+    found |= reconstruction(resample(drawings.rgba, decoded.shape[1]), decoded)
     return found | {"real_embeddings": real_embeddings, "token_embeddings": token_embeddings}

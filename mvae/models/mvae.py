@@ -1,7 +1,7 @@
 """The mVAE: a Gaussian VAE on a small grid of latents whose prior quantiles are the seq2seq's tokens.
 
 Legend: B batch, S image side, C latent coordinates of a grid position, h and w rows and columns of the grid. Images are
-premultiplied RGBA in [0, 1], [B, 4, S, S].
+premultiplied RGBA in [0, 1], [B, 4, S, S]; what is decoded may have another side.
 """
 
 import math
@@ -15,17 +15,17 @@ from mvae.models.blocks import Size, conv_norm, stage
 from mvae.models.quantile import cell_index, cells_to_tokens, latent_table, quantise_straight_through
 
 
-def resolutions(config: VaeConfig, count: int) -> list[Size]:
-    """Feature-map sizes of ``count`` stages from the grid up to image_size / patch: doubled until they meet it.
+def resolutions(config: VaeConfig, count: int, side: int) -> list[Size]:
+    """Feature-map sizes of ``count`` stages from the grid up to ``side`` / patch: doubled until they meet it.
 
     Raises :class:`DataError` where they don't meet it.
     """
-    full = config.image_size // config.patch
+    full = side // config.patch
     sizes = [tuple(min(side * 2**number, full) for side in config.latent.shape) for number in range(count)]
     if config.patch not in (2, 4, 8) or not sizes or sizes[-1] != (full, full):
         raise DataError(
             f"{count} stages from a grid of {config.latent.shape} reach {sizes[-1] if sizes else None}, expected {full}×{full}: "
-            f"{config.image_size} px with patch {config.patch}, which is 2, 4 or 8"
+            f"{side} px with patch {config.patch}, which is 2, 4 or 8"
         )
     return sizes
 
@@ -36,7 +36,7 @@ class Encoder(nn.Module):
     def __init__(self, config: VaeConfig):
         super().__init__()
         widths, blocks = config.encoder_widths, config.encoder_blocks
-        sizes = resolutions(config, len(widths))[::-1]
+        sizes = resolutions(config, len(widths), config.image_size)[::-1]
         layers: list[nn.Module] = [nn.PixelUnshuffle(config.patch)]
         channels, source = 4 * config.patch**2, sizes[0]
         for width, count, size in zip(widths, blocks, sizes, strict=True):
@@ -56,7 +56,7 @@ class Decoder(nn.Module):
     def __init__(self, config: VaeConfig):
         super().__init__()
         widths, blocks = config.decoder_widths, config.decoder_blocks
-        sizes = resolutions(config, len(widths))
+        sizes = resolutions(config, len(widths), config.sticker_size)
         layers: list[nn.Module] = []
         channels, source = config.latent.channels, sizes[0]
         for width, count, size in zip(widths, blocks, sizes, strict=True):

@@ -51,12 +51,18 @@ def marian_config(config: Seq2SeqConfig) -> MarianConfig:
 
 def build_seq2seq(config: Seq2SeqConfig) -> MarianMTModel:
     """A freshly initialised model; the embedding tables have ``config.rows`` rows, the head shares the decoder's."""
-    model = MarianMTModel(marian_config(config))
-    if config.learned_positions:
-        for half in (model.get_encoder(), model.get_decoder()):
-            half.embed_positions = LearnedPositions(half.embed_positions.weight)
+    model = from_marian(marian_config(config))
     model.generation_config.max_length = config.positions + 1
     model.generation_config.suppress_tokens = list(range(config.codebook, config.rows))
+    return model
+
+
+def from_marian(config: MarianConfig) -> MarianMTModel:
+    """A freshly initialised model of a stock configuration, its own or one that was stored."""
+    model = MarianMTModel(config)
+    if getattr(config, "learned_positions", False):
+        for half in (model.get_encoder(), model.get_decoder()):
+            half.embed_positions = LearnedPositions(half.embed_positions.weight)
     return model
 
 

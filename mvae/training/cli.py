@@ -25,6 +25,7 @@ from mvae.errors import DataError
 from mvae.files import write_atomic
 from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import load_weights, save_tensors, unique_state
+from mvae.training.frozen_latent import reference_encoder
 from mvae.training.loop import process_group, train_stage
 from mvae.training.recall import with_pictures
 from mvae.training.recipe import Recipe, load_recipe
@@ -116,6 +117,8 @@ def train_seq2seq(
     """Tokenizer, views and the seq2seq itself."""
     folder = out / "seq2seq"
     vae = load_vae(out, recipe)
+    if recipe.vae.distilled_latent is not None:  # the seq2seq learns the reference's tokens, not those of a student of it
+        vae.encoder = reference_encoder(Path(recipe.vae.distilled_latent)).to(memory_format=torch.channels_last)
     path = out / "tokenizer.json"
     encoder = b"".join(t.numpy().tobytes() for t in vae.encoder.state_dict().values())
     facts = repr((len(pictures), recipe.seq2seq.views, data_facts(source)))
@@ -123,7 +126,10 @@ def train_seq2seq(
     made = rank == 0
     if dist.is_initialized() and not made:
         dist.barrier()  # the first process makes tokenizer and views, the others read them
-    own_words = start is None or recipe.seq2seq.new_tokenizer
+    teacher = recipe.seq2seq.teacher
+    own_words = recipe.seq2seq.new_tokenizer or (start is None and teacher is None)
+    if made and start is None and teacher is not None and not path.exists():
+        write_atomic(path, (Path(teacher) / "tokenizer.json").read_bytes())
     if made and own_words and not (resume and path.exists()):
         save_tokenizer(train_tokenizer(pictures, recipe.seq2seq.config.vocabulary - 4), path)
     tokenizer = Tokenizer.from_file(str(path))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from mvae.config import VaeConfig
 from mvae.errors import DataError, MvaeError
 from mvae.files import write_atomic
-from mvae.models.mvae import MVAE
+from mvae.models.mvae import MVAE, Encoder
 from mvae.models.quantile import cell_center, normal_quantile
 from mvae.training.checkpoint import load_weights, save_tensors
 
@@ -66,11 +66,7 @@ def adopt_encoder(vae: MVAE, folder: Path) -> None:
 
     Raises :class:`DataError` where its configuration is not that of the latent, or the weights are missing or do not fit.
     """
-    try:
-        wanted = json.loads((folder / DEFINITION).read_text(encoding="utf-8"))
-        weights = load_file(folder / WEIGHTS)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: not a frozen latent ({error})") from None
+    wanted, weights = _stored(folder)
     got = json.loads(json.dumps(definition(vae.config, vae.config.latent_id)))
     differ = {name: (value, wanted.get(name)) for name, value in got.items() if value != wanted.get(name)}
     if differ:
@@ -79,6 +75,22 @@ def adopt_encoder(vae: MVAE, folder: Path) -> None:
     if {n for n, v in state.items() if v.is_floating_point()} != set(weights):
         raise DataError(f"{folder / WEIGHTS}: {len(weights)} tensors, expected those of the encoder in {DEFINITION}")
     vae.encoder.load_state_dict(state | {name: value.float() for name, value in weights.items()})
+
+
+def reference_encoder(folder: Path) -> Encoder:
+    """The encoder of the latent in ``folder``, standing still. Raises :class:`DataError` where there is none."""
+    wanted, weights = _stored(folder)
+    config = VaeConfig.from_dict({name: wanted[name] for name in (*_ENCODER, "latent_id")})
+    encoder = Encoder(config)
+    encoder.load_state_dict(encoder.state_dict() | {name: value.float() for name, value in weights.items()})
+    return encoder.eval().requires_grad_(False)
+
+
+def _stored(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
+    try:
+        return json.loads((folder / DEFINITION).read_text(encoding="utf-8")), load_file(folder / WEIGHTS)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: not a frozen latent ({error})") from None
 
 
 def main(argv: list[str] | None = None) -> int:

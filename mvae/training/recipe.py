@@ -51,6 +51,11 @@ class VaeStage:
     """Share of images whose decoder sees z ~ q(z|x) instead of the token's ẑ. Without them nothing but the KL would shape σ."""
     frozen_latent: str | None = None
     """Folder of a frozen latent whose reference encoder is taken as it is: the decoder alone is trained, on exact tokens."""
+    distilled_latent: str | None = None
+    """Folder of a frozen latent whose reference encoder is the teacher of a smaller one; the decoder is trained on the
+    reference's tokens. Instead of ``frozen_latent``."""
+    distillation: float = 1e-3
+    """Weight of the divergence from the teacher's posterior, in nats per image."""
     composed_share: float = 0.0
     """Share of pictures that are compositions (:mod:`mvae.data.compose`): half of these show small things."""
     freeze_encoder_from: float = 0.8
@@ -78,6 +83,11 @@ class Seq2SeqStage:
 
     config: Seq2SeqConfig
     schedule: Schedule
+    teacher: str | None = None
+    """Run or entry whose seq2seq, of the same text pieces and pages, is distilled."""
+    distillation: float = 0.5
+    """Share of the loss that is the divergence from the teacher's choice of tokens; the rest is the true ones'
+    cross-entropy."""
     informed_start: bool = True
     """Begin with a table and attention that know the latent (:mod:`mvae.models.seq2seq_start`), not at random."""
     views: int = 3

@@ -19,6 +19,7 @@ from mvae.models.mvae import MVAE
 from mvae.models.quantile import cell_index, cells_to_tokens
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
 from mvae.models.seq2seq_start import begin
+from mvae.objective import at_side, token_distillation
 from mvae.training.checkpoint import step_generator
 from mvae.training.cross_entropy import head_cross_entropy
 from mvae.training.palette import learn_palette
@@ -30,6 +31,7 @@ from mvae.training.sheets import save_sheet
 from mvae.training.text import encode_texts
 from mvae.training.vae_stage import epoch_indices
 from mvae.training.views import Views
+from mvae.training.warm_start import stored_seq2seq
 
 
 def evenly(length: int, count: int) -> list[int]:
@@ -44,18 +46,32 @@ class Seq2SeqModule(nn.Module):
         super().__init__()
         self.model, self.config = model, config
 
-    def forward(self, batch: dict) -> Tensor:
-        """Cross-entropy of every token, [B, positions], nats. ``read``: the tokens read back, where they are not ``tokens``."""
+    def forward(self, batch: dict) -> Tensor | dict[str, Tensor]:
+        """Cross-entropy of every token, [B, positions], nats; with a key ``distilled`` a dictionary of it, ``nats``, and of
+        ``logits`` [B, positions, codebook]. ``read``: the tokens read back, where they are not ``tokens``.
+        """
+        hidden, table = self.hidden(batch), self.model.lm_head.weight[: self.config.codebook]
+        nats = head_cross_entropy(hidden.flatten(0, 1), table, batch["tokens"].flatten()).view_as(batch["tokens"])
+        return {"nats": nats, "logits": nn.functional.linear(hidden, table)} if batch.get("distilled") else nats
+
+    def hidden(self, batch: dict) -> Tensor:
+        """What the decoder ends with, [B, positions, d]."""
         tokens, read = batch["tokens"], batch.get("read", batch["tokens"])
         start = torch.full_like(tokens[:, :1], self.config.start_token)
-        hidden = self.model.model(
+        return self.model.model(
             input_ids=batch["ids"],
             attention_mask=batch["mask"],
             decoder_input_ids=torch.cat([start, read[:, :-1]], 1),
             use_cache=False,
         ).last_hidden_state
-        table = self.model.lm_head.weight[: self.config.codebook]
-        return head_cross_entropy(hidden.flatten(0, 1), table, tokens.flatten()).view_as(tokens)
+
+
+def _teacher(folder: Path, config: Seq2SeqConfig) -> Seq2SeqModule:
+    """The seq2seq in ``folder``, standing still, for a student with ``config``."""
+    module = Seq2SeqModule(stored_seq2seq(folder, config), config).eval().requires_grad_(False)
+    if not torch.cuda.is_available():
+        module.model.set_attn_implementation("eager")
+    return module
 
 
 class Seq2SeqTraining:
@@ -74,6 +90,7 @@ class Seq2SeqTraining:
         if not torch.cuda.is_available():
             # On CPUs the backward pass of fused attention takes a third of the step at this size; plain products do not.
             self.module.model.set_attn_implementation("eager")
+        self.teacher = None if recipe.teacher is None else _teacher(Path(recipe.teacher), recipe.config)
         self.controller: dict = {}
         self.choices = [[v for v, text in enumerate(row) if v and text] for row in views.labels]
         self.memory, self.recall = None, None
@@ -141,7 +158,8 @@ class Seq2SeqTraining:
             kept = torch.rand(len(indices), generator=generator) >= self.recipe.drop_memory
             there = there & (kept & torch.tensor([bool(t) for t in texts]))[:, None, None]
             ids, mask = read_before_text(known, there, ids, mask, self.config.text_offset)
-        return {"tokens": tokens, "read": self._disturbed(tokens, generator), "ids": ids, "mask": mask}
+        read = self._disturbed(tokens, generator)
+        return {"tokens": tokens, "read": read, "ids": ids, "mask": mask, "distilled": self.teacher is not None}
 
     def _compose(self, texts: list[str], tokens: Tensor, generator: torch.Generator) -> dict[int, int]:
         """Puts compositions in the place of some rows' texts and tokens; row → composition."""
@@ -164,9 +182,17 @@ class Seq2SeqTraining:
         swapped = torch.rand(tokens.shape, generator=generator) < share
         return torch.where(swapped, tokens.roll(1, 0), tokens)
 
-    def loss(self, outputs: Tensor, batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
-        loss = outputs.float().mean()
-        return loss, {"nats_per_token": loss.item(), "nats_per_image": loss.item() * self.config.positions}
+    def loss(self, outputs: Tensor | dict[str, Tensor], batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
+        if self.teacher is None:
+            loss = outputs.float().mean()
+            return loss, {"nats_per_token": loss.item(), "nats_per_image": loss.item() * self.config.positions}
+        nats, logits = outputs["nats"].float().mean(), outputs["logits"]
+        teacher = self.teacher.to(logits.device)
+        with torch.no_grad(), torch.autocast(logits.device.type, dtype=logits.dtype, enabled=logits.dtype != torch.float32):
+            wanted = nn.functional.linear(teacher.hidden(batch), teacher.model.lm_head.weight[: self.config.codebook])
+        distance, share = token_distillation(wanted, logits).mean(), self.recipe.distillation
+        metrics = {"nats_per_token": nats.item(), "nats_per_image": nats.item() * self.config.positions}
+        return (1 - share) * nats + share * distance, metrics | {"distillation_nats": distance.item()}
 
     def interval_metrics(self) -> dict[str, float]:
         return {}
@@ -211,6 +237,7 @@ class Seq2SeqTraining:
                 top_k=min(options.top_k, self.config.codebook),
             )
             drawn.append(self.vae.decode_tokens(tokens))
-        save_sheet(path, [image, self.vae.decode_tokens(self.vae.encode_tokens(image)), *drawn], texts)
+        through = self.vae.decode_tokens(self.vae.encode_tokens(image))
+        save_sheet(path, [at_side(image, through.shape[-1]), through, *drawn], texts)
         with open(path.parent / "sheets.csv", "a") as file:
             file.write(f"{path.stem},{self._nats(model, self.pictures):.4f},{self._nats(model, self.unseen):.4f}\n")

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from mvae.data.compose import Composer
 from mvae.data.dataset import Pictures, augment
+from mvae.errors import DataError
 from mvae.models.discriminator import PatchDiscriminator, adversarial_terms
-from mvae.models.mvae import MVAE
+from mvae.models.mvae import MVAE, Encoder
 from mvae.models.perceptual import PerceptualDistance
-from mvae.objective import edge_aware_distortion, gaussian_kl, gaussian_log_likelihood
+from mvae.objective import at_side, edge_aware_distortion, gaussian_kl, gaussian_log_likelihood, latent_distillation
 from mvae.training.checkpoint import load_weights, step_generator
-from mvae.training.frozen_latent import adopt_encoder
+from mvae.training.frozen_latent import adopt_encoder, reference_encoder
 from mvae.training.recipe import VaeStage
 from mvae.training.sheets import psnr_on_white, save_sheet
 
@@ -25,16 +26,33 @@ ACTIVE_VARIANCE = 0.01
 class VaeModule(nn.Module):
     """MVAE, and its discriminator if there is one, behind the loop's one-argument call."""
 
-    def __init__(self, vae: MVAE, discriminator: PatchDiscriminator | None = None):
+    def __init__(self, vae: MVAE, discriminator: PatchDiscriminator | None = None, teacher: Encoder | None = None):
+        """``teacher``: an encoder whose tokens are decoded instead of the VAE's own. It is neither trained nor stored."""
         super().__init__()
-        self.vae, self.discriminator = vae, discriminator
+        self.vae, self.discriminator, self.taught = vae, discriminator, [teacher] if teacher else []
 
     def forward(self, batch: dict) -> dict[str, Tensor]:
         """What the VAE returns and, where ``batch["judged"]``, the terms of :func:`adversarial_terms`."""
-        outputs = self.vae(batch["image"], batch["noisy"])
+        if self.taught:
+            outputs = self._taught(batch["image"])
+        else:
+            outputs = self.vae(batch["image"], batch["noisy"])
         if batch.get("judged"):
-            outputs |= adversarial_terms(self.discriminator, batch["image"], outputs["reconstruction"])
+            seen = outputs["reconstruction"]
+            outputs |= adversarial_terms(self.discriminator, at_side(batch["image"], seen.shape[-1]), seen)
         return outputs
+
+    def _taught(self, image: Tensor) -> dict[str, Tensor]:
+        """Posteriors of the VAE and of the teacher, and what the decoder makes of the teacher's tokens."""
+        teacher = self.taught[0].to(image.device)
+        with torch.no_grad():
+            wanted, wanted_log_variance = teacher(image)
+            latents = self.vae.quantise(wanted)
+        mean, log_variance = self.vae.encoder(image)
+        return {
+            "reconstruction": self.vae.decoder(latents), "mean": mean, "log_variance": log_variance, "teacher_mean": wanted,
+            "teacher_log_variance": wanted_log_variance,
+        }
 
 
 def epoch_indices(count: int, batch: int, step: int, seed: int) -> Tensor:
@@ -55,6 +73,8 @@ class VaeTraining:
         """``start``: safetensors of a VAE to begin with. A frozen latent's encoder is taken from the latent all the same."""
         self.recipe, self.train, self.shown = recipe, train, shown
         self.schedule = recipe.schedule
+        if recipe.distilled_latent is not None and recipe.frozen_latent is not None:
+            raise DataError("both frozen_latent and distilled_latent are given; expected one of them")
         torch.manual_seed(recipe.schedule.seed)
         vae = MVAE(recipe.config)
         if start is not None:
@@ -63,7 +83,8 @@ class VaeTraining:
             adopt_encoder(vae, Path(recipe.frozen_latent))
         self.composer = Composer(train.pixels, train.meta, recipe.schedule.seed) if recipe.composed_share else None
         discriminator = PatchDiscriminator() if recipe.adversarial or recipe.matching else None
-        self.module = VaeModule(vae, discriminator).to(memory_format=torch.channels_last)
+        teacher = None if recipe.distilled_latent is None else reference_encoder(Path(recipe.distilled_latent))
+        self.module = VaeModule(vae, discriminator, teacher).to(memory_format=torch.channels_last)
         self.perceptual = PerceptualDistance() if recipe.perceptual else None
         self.controller = {"log_beta": math.log(recipe.beta)}
         self.used = torch.zeros(recipe.config.latent.codebook, dtype=torch.bool)
@@ -76,6 +97,9 @@ class VaeTraining:
         return step >= round(fraction * self.schedule.steps)
 
     def _frozen(self, step: int) -> bool:
+        """Whether the encoder stands still. One that is taught learns to the end."""
+        if self.recipe.distilled_latent is not None:
+            return False
         return self.recipe.frozen_latent is not None or self._reached(self.recipe.freeze_encoder_from, step)
 
     def before_step(self, module: nn.Module, step: int) -> None:
@@ -102,13 +126,14 @@ class VaeTraining:
         return {"image": image, "noisy": noisy & (not self._frozen(step)), "judged": judged}
 
     def loss(self, outputs: dict[str, Tensor], batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
-        x, seen = batch["image"], outputs["reconstruction"]
+        seen = outputs["reconstruction"]
+        x = at_side(batch["image"], seen.shape[-1])
         distortion = edge_aware_distortion(x, seen, squared=self.recipe.squared, gradient=self.recipe.gradient).mean()
         perceived = torch.zeros((), device=x.device)
         if self.perceptual is not None and self._reached(self.recipe.perceptual_from, step):
             perceived = self.perceptual.to(x.device)(x, seen).mean()
         rate = gaussian_kl(outputs["mean"], outputs["log_variance"]).mean()
-        frozen = self._frozen(step)
+        frozen = self._frozen(step) or self.recipe.distilled_latent is not None
         beta = math.exp(self.controller["log_beta"])
         if not frozen:
             # The paper's dynamic hyper-parameter (2.6), as a controller: β rises while the KL is above its target.
@@ -126,6 +151,12 @@ class VaeTraining:
             "negative_elbo_nats": rate.item() - likelihood, "beta": beta, "perceptual": perceived.item(),
         }
         total = distortion + self.recipe.perceptual * perceived + (0 if frozen else beta) * rate
+        if "teacher_mean" in outputs:
+            taught = (outputs["teacher_mean"], outputs["teacher_log_variance"])
+            distance = latent_distillation(*taught, outputs["mean"], outputs["log_variance"]).mean()
+            total = total + self.recipe.distillation * distance
+            same = tokens == self.module.vae.tokens_from_mean(outputs["teacher_mean"])
+            metrics |= {"distillation_nats": distance.item(), "same_tokens": same.float().mean().item()}
         if self.module.discriminator is not None:
             weights = {"discriminator": 1.0, "generator": self.recipe.adversarial, "matching": self.recipe.matching}
             for name, weight in weights.items():
@@ -145,6 +176,7 @@ class VaeTraining:
         device = next(model.parameters()).device
         image = self.shown.batch(range(0, len(self.shown), max(1, len(self.shown) // 48)), device)[:48]
         seen = model.vae.decode_tokens(model.vae.encode_tokens(image))
+        image = at_side(image, seen.shape[-1])
         save_sheet(path, [image, seen])
         with open(path.parent / "sheets.csv", "a") as file:
             file.write(f"{path.stem},{psnr_on_white(image, seen).mean().item():.3f}\n")

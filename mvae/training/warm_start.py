@@ -1,18 +1,40 @@
 """Beginning with the weights of an earlier seq2seq that read other pieces of text, or another number of stickers."""
 
+import json
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from transformers import MarianMTModel
+from transformers import MarianConfig, MarianMTModel
 
 from mvae.config import Seq2SeqConfig
 from mvae.errors import DataError
+from mvae.models.seq2seq import from_marian, marian_config
+from mvae.training.checkpoint import load_weights
 
 _CONSTANT = "embed_positions.weight"
 """Sinusoids: as many as the encoder reads, and never learned."""
+
+
+def stored_seq2seq(folder: Path, config: Seq2SeqConfig) -> MarianMTModel:
+    """The seq2seq of a zoo entry, of any width, that reads and writes the same ids as one of ``config``.
+
+    Raises :class:`DataError` where it is missing or its ids are others.
+    """
+    try:
+        stored = MarianConfig.from_dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / 'config.json'}: not the configuration of a seq2seq ({error})") from None
+    wanted = marian_config(config)
+    names = ("vocab_size", "decoder_vocab_size", "max_position_embeddings", "memory", "text_offset", "small_copies")
+    pairs = {name: (getattr(stored, name, None), getattr(wanted, name, None)) for name in names}
+    if differ := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
+        raise DataError(f"{folder}: its seq2seq has other ids: {differ} (got, expected)")
+    model = from_marian(stored)
+    load_weights(model, folder / "model.safetensors")
+    return model
 
 
 def begin_with(model: MarianMTModel, config: Seq2SeqConfig, tokenizer: Tokenizer, start: Path) -> int:

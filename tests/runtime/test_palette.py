@@ -58,5 +58,7 @@ def test_a_memory_is_read_in_the_colours_asked_for_and_keeps_its_palette():
         read = known.read("a purple cat next to a blue dog", None, 2)
         assert [known.label(int(sticker)) for sticker in read.stickers] == ["cat", "dog"] and read.colours == ("purple", "blue")
         assert read.tokens.tolist() == [[7] * 16, [5] * 16] and read.small.tolist() == [[11] * 4, [9] * 4]
+    assert memory.shown(0, "purple")[0] == "cat, in purple" and memory.shown(0, "purple")[1].tolist() == [7] * 16
+    assert memory.shown(0, None)[0] == "cat" and memory.shown(0, None)[1].tolist() == [9] * 16
     assert memory.read("red car", None, 2).tokens.tolist() == [[9] * 16]
     assert plain.read("purple cat", None, 2).tokens.tolist() == [[9] * 16] and plain.palette is None
