@@ -112,6 +112,12 @@ class VaeConfig(_Record):
     decoder_blocks: tuple[int, ...] = (2, 2, 1)
     shortcuts: bool = False
     """A way round the convolutions that change the resolution."""
+    encoder_hidden: tuple[int, ...] = ()
+    """Channels inside every residual block of the encoder, in their order, where pruning has made them fewer than around it."""
+    decoder_hidden: tuple[int, ...] = ()
+    """The same of the decoder."""
+    decoder_tail: int = 0
+    """Channels at half resolution before the last convolution, where they are not half of the last stage's."""
     decoded_size: int = 0
     """Side of what the decoder draws, where it is not ``image_size``: a small decoder for tokens that all sizes share."""
 

@@ -1,6 +1,8 @@
 """Building blocks that stay int8 end to end: Conv + BatchNorm + ReLU, nearest upsampling, pixel shuffles; no attention, no
 transposed convolution, no group normalisation. BatchNorm folds into the convolution before it when a graph is exported."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -13,12 +15,13 @@ def conv_norm(inputs: int, outputs: int, *, stride: int | tuple[int, int] = 1, k
 
 
 class ResidualBlock(nn.Module):
-    """relu(x + f(x)) with two 3×3 convolutions. The second BatchNorm starts at zero, so that a fresh block is the identity."""
+    """relu(x + f(x)) with two 3×3 convolutions, ``hidden`` channels between them. The second BatchNorm starts at zero, so that a
+    fresh block is the identity."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, hidden: int | None = None):
         super().__init__()
-        self.first = conv_norm(width, width)
-        self.second = conv_norm(width, width)
+        self.first = conv_norm(width, hidden or width)
+        self.second = conv_norm(hidden or width, width)
         self.activation = nn.ReLU(inplace=True)
         nn.init.zeros_(self.second[1].weight)
 
@@ -53,8 +56,11 @@ Size = tuple[int, int]
 """Rows and columns of a feature map."""
 
 
-def stage(inputs: int, width: int, blocks: int, *, source: Size, size: Size, shortcuts: bool = False) -> nn.Sequential:
-    """From ``source`` to ``size``, then a 3×3 convolution into ``width`` channels, then residual blocks.
+def stage(
+    inputs: int, width: int, hidden: Sequence[int], *, source: Size, size: Size, shortcuts: bool = False
+) -> nn.Sequential:
+    """From ``source`` to ``size``, then a 3×3 convolution into ``width`` channels, then residual blocks, one for each number of
+    ``hidden`` channels.
 
     Whole factors down are strides, whole factors up nearest neighbours; other sizes (a grid that does not divide the image)
     are interpolated bilinearly. ``shortcuts``: changes by 2 get a :class:`Shortcut`.
@@ -73,5 +79,5 @@ def stage(inputs: int, width: int, blocks: int, *, source: Size, size: Size, sho
         layers = [Shortcut(nn.Sequential(*layers), inputs, width, up=up)]
     else:
         layers.append(nn.ReLU(inplace=True))
-    layers += [ResidualBlock(width) for _ in range(blocks)]
+    layers += [ResidualBlock(width, inner) for inner in hidden]
     return nn.Sequential(*layers)

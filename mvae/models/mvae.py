@@ -4,7 +4,9 @@ Legend: B batch, S image side, C latent coordinates of a grid position, h and w 
 premultiplied RGBA in [0, 1], [B, 4, S, S]; what is decoded may have another side.
 """
 
+import itertools
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +32,18 @@ def resolutions(config: VaeConfig, count: int, side: int) -> list[Size]:
     return sizes
 
 
+def hidden_widths(widths: Sequence[int], blocks: Sequence[int], hidden: Sequence[int]) -> list[list[int]]:
+    """Channels inside the residual blocks of every stage: the stage's own, or those in ``hidden``, block after block.
+
+    Raises :class:`DataError` where ``hidden`` is given for another number of blocks.
+    """
+    given = list(hidden) or [width for width, count in zip(widths, blocks, strict=True) for _ in range(count)]
+    if len(given) != sum(blocks):
+        raise DataError(f"hidden widths {tuple(hidden)} for {sum(blocks)} residual blocks; expected one for each")
+    ends = list(itertools.accumulate(blocks))
+    return [given[end - count : end] for end, count in zip(ends, blocks, strict=True)]
+
+
 class Encoder(nn.Module):
     """Images [B, 4, S, S] → posterior (mean, log_variance), each [B, C, h, w]; log_variance is kept within [-10, 2]."""
 
@@ -39,8 +53,9 @@ class Encoder(nn.Module):
         sizes = resolutions(config, len(widths), config.image_size)[::-1]
         layers: list[nn.Module] = [nn.PixelUnshuffle(config.patch)]
         channels, source = 4 * config.patch**2, sizes[0]
-        for width, count, size in zip(widths, blocks, sizes, strict=True):
-            layers.append(stage(channels, width, count, source=source, size=size, shortcuts=config.shortcuts))
+        inner = hidden_widths(widths, blocks, config.encoder_hidden)
+        for width, hidden, size in zip(widths, inner, sizes, strict=True):
+            layers.append(stage(channels, width, hidden, source=source, size=size, shortcuts=config.shortcuts))
             channels, source = width, size
         self.trunk = nn.Sequential(*layers)
         self.head = nn.Conv2d(channels, 2 * config.latent.channels, 1)
@@ -59,13 +74,14 @@ class Decoder(nn.Module):
         sizes = resolutions(config, len(widths), config.sticker_size)
         layers: list[nn.Module] = []
         channels, source = config.latent.channels, sizes[0]
-        for width, count, size in zip(widths, blocks, sizes, strict=True):
-            layers.append(stage(channels, width, count, source=source, size=size, shortcuts=config.shortcuts))
+        inner = hidden_widths(widths, blocks, config.decoder_hidden)
+        for width, hidden, size in zip(widths, inner, sizes, strict=True):
+            layers.append(stage(channels, width, hidden, source=source, size=size, shortcuts=config.shortcuts))
             channels, source = width, size
         self.trunk = nn.Sequential(*layers)
         # Two thin pixel shuffles reach full resolution: the last convolutions run at half of it or less. BatchNorm comes
         # before the shuffle because it folds into a convolution but not across a shuffle.
-        half = max(channels // 2, 8)
+        half = config.decoder_tail or max(channels // 2, 8)
         self.tail = nn.Sequential(
             conv_norm(channels, 4 * half), nn.ReLU(inplace=True), nn.PixelShuffle(2),
             nn.Conv2d(half, 4 * (config.patch // 2) ** 2, 3, padding=1), nn.PixelShuffle(config.patch // 2),
