@@ -29,6 +29,23 @@ class ResidualBlock(nn.Module):
         return self.activation(x + self.second(self.activation(self.first(x))))
 
 
+def channel_groups(block: ResidualBlock) -> Tensor:
+    """Every weight that goes when one of a block's inner channels goes, [hidden, …]: what leads to it, scaled as BatchNorm scales
+    it, and what leads from it. A group lasso over these drives whole channels to zero."""
+    before = block.first[0].weight.flatten(1) * block.first[1].weight[:, None]
+    after = block.second[0].weight.transpose(0, 1).flatten(1)
+    return torch.cat([before, after, block.first[1].bias[:, None]], 1)
+
+
+FAINT = 0.02
+
+
+def faint_rows(group: Tensor) -> Tensor:
+    """bool [hidden]: channels whose weights are less than :data:`FAINT` of the strongest channel's (by their norms)."""
+    norms = group.norm(dim=1)
+    return norms < FAINT * norms.max()
+
+
 class Shortcut(nn.Module):
     """relu(f(x) + s(x)): a change of resolution by 2 with a way round its convolutions, as in Chen et al. 2024 ("Deep compression
     autoencoder"), space to channels going down, channels to space going up.

@@ -34,7 +34,7 @@ class Stage(Protocol):
     module: nn.Module
     """Its ``forward(batch)`` returns everything :meth:`loss` needs."""
     controller: dict
-    """Small state that lives beside the weights, for example β."""
+    """Small state that lives beside the weights, for example β; ``log_learning_rate`` is a factor of the schedule's rate."""
 
     def settings(self) -> dict: ...
 
@@ -130,7 +130,7 @@ def train_stage(stage: Stage, out: Path, *, resume: bool, progress: bool = True)
                 )
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(module.parameters(), schedule.clip)
-            factor = learning_rate_factor(step, schedule)
+            factor = learning_rate_factor(step, schedule) * math.exp(stage.controller.get("log_learning_rate", 0.0))
             for optimiser in optimisers:
                 for group in optimiser.param_groups:
                     group["lr"] = group["base_lr"] * factor

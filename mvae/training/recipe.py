@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mvae.config import Seq2SeqConfig, VaeConfig
 from mvae.errors import DataError
+from mvae.training.controllers import Control
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,15 @@ class VaeStage:
     reference's tokens. Instead of ``frozen_latent``."""
     distillation: float = 1e-3
     """Weight of the divergence from the teacher's posterior, in nats per image."""
+    prune: float = 0.0
+    """λ_prune: weight of the group lasso over the channels inside the decoder's residual blocks, and the encoder's where it
+    learns; 0 leaves it out, unless a control of ``prune`` says otherwise."""
+    quantise: float = 0.0
+    """λ_quant: weight of the convolutions' distance from their 8-bit grids."""
+    sparse: float = 0.0
+    """λ_sparse: weight of ‖mean‖₁ of the latent code."""
+    controls: tuple[Control, ...] = ()
+    """Controllers of these weights and of the learning rate; β has its own, made of ``rate_nats``, ``beta`` and ``beta_gain``."""
     composed_share: float = 0.0
     """Share of pictures that are compositions (:mod:`mvae.data.compose`): half of these show small things."""
     freeze_encoder_from: float = 0.8

@@ -1,6 +1,5 @@
 """The VAE's stage: edge-aware distortion under a rate constraint, on exact tokens toward the end."""
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,15 +9,31 @@ from torch import Tensor, nn
 from mvae.data.compose import Composer
 from mvae.data.dataset import Pictures, augment
 from mvae.errors import DataError
+from mvae.models.blocks import ResidualBlock, channel_groups, faint_rows
 from mvae.models.discriminator import PatchDiscriminator, adversarial_terms
 from mvae.models.mvae import MVAE, Encoder
 from mvae.models.perceptual import PerceptualDistance
-from mvae.objective import at_side, edge_aware_distortion, gaussian_kl, gaussian_log_likelihood, latent_distillation
+from mvae.objective import (
+    at_side,
+    edge_aware_distortion,
+    gaussian_kl,
+    gaussian_log_likelihood,
+    grid_scale,
+    group_lasso,
+    latent_distillation,
+    quantisation_distance,
+    sparse_code,
+    weighted_sum,
+)
+from mvae.training import controllers
 from mvae.training.checkpoint import load_weights, step_generator
+from mvae.training.controllers import Control
 from mvae.training.frozen_latent import adopt_encoder, reference_encoder
 from mvae.training.recipe import VaeStage
 from mvae.training.sheets import psnr_on_white, save_sheet
 
+ZERO = 0.05
+"""A latent coordinate nearer to zero than this carries next to nothing: |N(0, 1)| is, in 4 of 100."""
 ACTIVE_VARIANCE = 0.01
 """A latent unit is active if its posterior mean varies by more than this over the data (Burda et al. 2016)."""
 
@@ -86,7 +101,8 @@ class VaeTraining:
         teacher = None if recipe.distilled_latent is None else reference_encoder(Path(recipe.distilled_latent))
         self.module = VaeModule(vae, discriminator, teacher).to(memory_format=torch.channels_last)
         self.perceptual = PerceptualDistance() if recipe.perceptual else None
-        self.controller = {"log_beta": math.log(recipe.beta)}
+        self.controls = (Control("beta", "kl_nats", recipe.rate_nats, recipe.beta, recipe.beta_gain), *recipe.controls)
+        self.controller = controllers.begin(self.controls)
         self.used = torch.zeros(recipe.config.latent.codebook, dtype=torch.bool)
         self.moments: list[Tensor] = []
 
@@ -133,12 +149,7 @@ class VaeTraining:
         if self.perceptual is not None and self._reached(self.recipe.perceptual_from, step):
             perceived = self.perceptual.to(x.device)(x, seen).mean()
         rate = gaussian_kl(outputs["mean"], outputs["log_variance"]).mean()
-        frozen = self._frozen(step) or self.recipe.distilled_latent is not None
-        beta = math.exp(self.controller["log_beta"])
-        if not frozen:
-            # The paper's dynamic hyper-parameter (2.6), as a controller: β rises while the KL is above its target.
-            excess = rate.item() / self.recipe.rate_nats - 1
-            self.controller["log_beta"] += self.recipe.beta_gain * max(-1.0, min(1.0, excess))
+        terms, weights = {"distortion": distortion, "perceptual": perceived, "rate": rate}, self._weights(step)
         with torch.no_grad():
             variance = (x - seen).square().mean().clamp(min=1e-6)
             likelihood = gaussian_log_likelihood(x, seen, variance).mean().item()
@@ -148,22 +159,66 @@ class VaeTraining:
             psnr = psnr_on_white(x, seen).mean().item()
         metrics = {
             "psnr": psnr, "kl_nats": rate.item(), "distortion": distortion.item(), "log_likelihood_nats": likelihood,
-            "negative_elbo_nats": rate.item() - likelihood, "beta": beta, "perceptual": perceived.item(),
+            "negative_elbo_nats": rate.item() - likelihood, "beta": controllers.weight(self.controller, "beta"),
+            "perceptual": perceived.item(),
         }
-        total = distortion + self.recipe.perceptual * perceived + (0 if frozen else beta) * rate
+        for name, (term, quantity, measured) in self._miniaturising(outputs["mean"], weights).items():
+            terms[name] = term
+            metrics |= {quantity: measured, f"weight_{name}": weights[name]}
         if "teacher_mean" in outputs:
             taught = (outputs["teacher_mean"], outputs["teacher_log_variance"])
             distance = latent_distillation(*taught, outputs["mean"], outputs["log_variance"]).mean()
-            total = total + self.recipe.distillation * distance
+            terms["distillation"], weights["distillation"] = distance, self.recipe.distillation
             same = tokens == self.module.vae.tokens_from_mean(outputs["teacher_mean"])
             metrics |= {"distillation_nats": distance.item(), "same_tokens": same.float().mean().item()}
         if self.module.discriminator is not None:
-            weights = {"discriminator": 1.0, "generator": self.recipe.adversarial, "matching": self.recipe.matching}
-            for name, weight in weights.items():
-                term = outputs.get(name, torch.zeros((), device=x.device))
-                metrics[name] = term.item()
-                total = total + weight * term
+            weights |= {"discriminator": 1.0, "generator": self.recipe.adversarial, "matching": self.recipe.matching}
+            for name in ("discriminator", "generator", "matching"):
+                terms[name] = outputs.get(name, torch.zeros((), device=x.device))
+                metrics[name] = terms[name].item()
+        total = weighted_sum(terms, weights)
+        self._move(metrics, total.item(), step)
         return total, metrics
+
+    def _weights(self, step: int) -> dict[str, float]:
+        """What distortion, rate and the terms of miniaturisation weigh now; those that count, and no others."""
+        settled = self._frozen(step) or self.recipe.distilled_latent is not None
+        found = {"distortion": 1.0, "perceptual": self.recipe.perceptual, "rate": 0.0}
+        if not settled:
+            found["rate"] = controllers.weight(self.controller, "beta")
+        controlled = {control.weight for control in self.recipe.controls}
+        for name in ("prune", "quantise", "sparse"):
+            now = controllers.weight(self.controller, name) if name in controlled else getattr(self.recipe, name)
+            if now:
+                found[name] = now
+        return found
+
+    def _miniaturising(self, mean: Tensor, weights: dict[str, float]) -> dict[str, tuple[Tensor, str, float]]:
+        """Of the terms that count: the term itself, and the name and value of what its controller may look at."""
+        vae, found = self.module.vae, {}
+        halves = [half for half in (vae.encoder, vae.decoder) if any(p.requires_grad for p in half.parameters())]
+        if "prune" in weights:
+            groups = [channel_groups(block) for half in halves for block in half.modules() if isinstance(block, ResidualBlock)]
+            faint = torch.cat([faint_rows(group.detach()) for group in groups]).float().mean().item()
+            found["prune"] = group_lasso(groups), "faint_channels", faint
+        if "quantise" in weights:
+            kernels = [part.weight for half in halves for part in half.modules() if isinstance(part, nn.Conv2d)]
+            distance = quantisation_distance(kernels)
+            steps = sum((grid_scale(kernel).flatten() * kernel[0].numel()).sum() for kernel in kernels)
+            found["quantise"] = distance, "grid_distance", (distance / steps).item()
+        if "sparse" in weights:
+            zero = (mean.detach().abs() < ZERO).float().mean().item()
+            found["sparse"] = sparse_code(mean).mean(), "zero_share", zero
+        return found
+
+    def _move(self, metrics: dict[str, float], loss: float, step: int) -> None:
+        """Every controller takes a step; β's only while the encoder learns a rate."""
+        settled = self._frozen(step) or self.recipe.distilled_latent is not None
+        measured = metrics | {"progress": controllers.progress(self.controller, loss)}
+        for control in self.controls:
+            if control.quantity in measured and not (settled and control.weight == "beta"):
+                controllers.move(self.controller, control, measured[control.quantity])
+        metrics["progress"] = measured["progress"]
 
     def interval_metrics(self) -> dict[str, float]:
         means = torch.cat(self.moments)
