@@ -8,7 +8,7 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 _LAZY = {
-    "load": "mvae.engine.model",
+    "load": "mvae.engine.auto",
     "Model": "mvae.engine.model",
     "available": "mvae.engine.entry",
     "Options": "mvae.engine.options",

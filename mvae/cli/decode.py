@@ -4,10 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from mvae.cli.output import add_model_options, numbered, prepare_output, read_file, write_file
+from mvae.cli.output import add_model_options, load_model, numbered, prepare_output, read_file, write_file
 from mvae.engine.container import unpack
 from mvae.engine.images import png_bytes
-from mvae.engine.model import load
 from mvae.errors import InputError, TokensError
 
 FILE_MAX_BYTES = 16 << 20
@@ -28,7 +27,7 @@ def run(args: argparse.Namespace) -> dict:
     except TokensError as error:
         raise TokensError(f"{args.file}: {error}") from None
     paths = [prepare_output(path) for path in numbered(args.out, len(grids))]
-    model = load(args.model, threads=args.threads, folder=args.zoo)
+    model = load_model(args)
     if latent != model.latent:
         raise TokensError(f"{args.file}: its tokens belong to {latent}; {model.name} decodes {model.latent}")
     for path, tokens in zip(paths, grids, strict=True):

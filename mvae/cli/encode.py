@@ -4,10 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from mvae.cli.output import add_model_options, prepare_output, write_file
+from mvae.cli.output import add_model_options, load_model, prepare_output, write_file
 from mvae.engine.container import pack
 from mvae.engine.images import open_image
-from mvae.engine.model import load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +19,7 @@ def run(args: argparse.Namespace) -> dict:
     """Returns model, output path, its bytes, the latent's name and the tokens of each picture."""
     prepare_output(args.out)
     pictures = [open_image(path) for path in args.pictures]
-    model = load(args.model, threads=args.threads, folder=args.zoo)
+    model = load_model(args)
     tokens = [model.encode(picture) for picture in pictures]
     content = pack(tokens, model.latent)
     write_file(args.out, content)

@@ -4,11 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from mvae.cli.output import add_model_options, numbered, prepare_output, write_file
+from mvae.cli.output import add_model_options, load_model, numbered, prepare_output, write_file
 from mvae.config import MAX_IMAGES_PER_CALL, STYLES
 from mvae.engine.images import png_bytes
 from mvae.engine.memory import read_memory
-from mvae.engine.model import load
 from mvae.engine.options import whole
 from mvae.errors import InputError
 
@@ -39,7 +38,7 @@ def run(args: argparse.Namespace) -> dict:
     count = whole("n", args.n, 1, MAX_IMAGES_PER_CALL)
     paths = [prepare_output(path) for path in numbered(args.out, count)]
     own = None if args.memory is None else read_memory(args.memory)
-    model = load(args.model, threads=args.threads, folder=args.zoo)
+    model = load_model(args)
     images, memory = [], model.memory_with(own)
     for index, path in enumerate(paths):
         sticker = model.generate(

@@ -1,4 +1,4 @@
-"""What the verbs share: options of the models, and writing files so that a reader never sees half of one."""
+"""What the verbs share: models and their options, and writing files so that a reader never sees half of one."""
 
 import argparse
 import os
@@ -6,15 +6,24 @@ import tempfile
 from pathlib import Path
 
 from mvae.config import DEFAULT_MODEL
+from mvae.engine.auto import AUTO, load
+from mvae.engine.model import Model
 from mvae.errors import InputError
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """``--model``, ``--zoo``, ``--threads`` and ``--json``."""
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="size-level (default: %(default)s)")
+    """``--model``, ``--zoo``, ``--threads`` and ``--json``; :func:`load_model` reads them."""
+    parser.add_argument("--model", default=DEFAULT_MODEL, help=f"size-level, or {AUTO} for the best that fits (default: %(default)s)")
+    parser.add_argument("--max-ms", type=float, help=f"with {AUTO}: milliseconds from prompt to picture, measured here")
+    parser.add_argument("--max-bytes", type=float, help=f"with {AUTO}: of the files that the model loads")
     parser.add_argument("--zoo", type=Path, metavar="FOLDER", help="an entry or a folder of entries to use instead of the zoo")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def load_model(args: argparse.Namespace) -> Model:
+    """The model that the options name. Raises as :func:`mvae.engine.auto.load`."""
+    return load(args.model, args.threads, args.zoo, max_ms=args.max_ms, max_bytes=args.max_bytes)
 
 
 def prepare_output(path: Path) -> Path:

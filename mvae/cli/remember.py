@@ -8,11 +8,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from mvae.cli.output import add_model_options, prepare_output, write_file
+from mvae.cli.output import add_model_options, load_model, prepare_output, write_file
 from mvae.config import STYLES
 from mvae.engine.images import open_image
 from mvae.engine.memory import read_memory
-from mvae.engine.model import load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +30,7 @@ def run(args: argparse.Namespace) -> dict:
     prepare_output(args.memory)
     own = read_memory(args.memory) if args.memory.exists() else None
     picture = open_image(args.picture)
-    model = load(args.model, threads=args.threads, folder=args.zoo)
+    model = load_model(args)
     tags = [word.strip() for word in args.tags.split(",") if word.strip()]
     own = model.remember(picture, args.label, tags=tags, style=args.style, own=own)
     write_file(args.memory, own.to_bytes())

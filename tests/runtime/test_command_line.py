@@ -285,7 +285,7 @@ def test_an_interrupt_is_one_line(call, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mvae.cli.generate, "load", interrupt)
+    monkeypatch.setattr(mvae.cli.generate, "load_model", interrupt)
     assert call("generate", "sun") == (130, "", "mvae generate: interrupted\n")
 
 
