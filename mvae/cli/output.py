@@ -13,7 +13,7 @@ from mvae.errors import InputError
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """``--model``, ``--zoo``, ``--threads`` and ``--json``; :func:`load_model` reads them."""
-    parser.add_argument("--model", default=DEFAULT_MODEL, help=f"size-level, or {AUTO} for the best that fits (default: %(default)s)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help=f"size-level, or {AUTO} (default: %(default)s)")
     parser.add_argument("--max-ms", type=float, help=f"with {AUTO}: milliseconds from prompt to picture, measured here")
     parser.add_argument("--max-bytes", type=float, help=f"with {AUTO}: of the files that the model loads")
     parser.add_argument("--zoo", type=Path, metavar="FOLDER", help="an entry or a folder of entries to use instead of the zoo")

@@ -1,4 +1,4 @@
-"""``mvae.load("auto", max_ms=…, max_bytes=…)``: the best model that this machine can afford (resource-aware design; paper, section 2).
+"""``mvae.load("auto", max_ms=…, max_bytes=…)``: the best model that this machine can afford (resource-aware design).
 
 Nothing is assumed of the machine: candidates draw a few stickers here, and their median time decides.
 """
@@ -24,7 +24,7 @@ def load(
     name: str = DEFAULT_MODEL, threads: int = 1, folder: str | Path | None = None, *, max_ms: float | None = None,
     max_bytes: float | None = None,
 ) -> Model:
-    """Load the model ``size-level`` (``small-int8``), a pruned entry (``small-pruned``), or the best that fits a budget (``auto``).
+    """Load the model ``size-level`` (``small-int8``), a pruned entry (``small-pruned``), or the best within a budget (``auto``).
 
     ``folder``: a zoo entry, or a folder of entries, to use instead of the committed zoo and the Hub. ``threads`` 1 … 256; one is
     usually fastest for models of this size. ``max_ms``: milliseconds from prompt to picture, the median of three drawn now;
@@ -42,7 +42,7 @@ def choose(
     threads: int, folder: str | Path | None, max_ms: float | None, max_bytes: float | None,
     measure: Callable[[Model], float] | None = None,
 ) -> Model:
-    """The first model, best size first and within a size the level of fewest bytes first, that fits both budgets. See :func:`load`.
+    """The first model, best size first and within a size fewest bytes first, that fits both budgets. See :func:`load`.
 
     ``measure``: model → milliseconds; by default :func:`milliseconds`.
     """

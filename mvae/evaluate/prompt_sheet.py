@@ -23,7 +23,7 @@ from mvae.training.sheets import checkerboard
 PROMPTS = Path(__file__).with_name("sheet_prompts.tsv")
 SIZE = 128
 """Side in pixels of what is combined."""
-COMBINED = {"colour": 7, "background": 3, "place": 3, "count": 4, "beside": 4, "above": 3}
+COMBINED = {"colour": 6, "shade": 2, "background": 3, "place": 3, "count": 4, "beside": 3, "above": 3}
 """Combinations of each kind."""
 COLUMNS, SIDE, TEXT, GAP, HEAD = 10, 80, 18, 8, 34
 """Cells a row; pixels of a picture, of the line below it, between cells, and of the title."""
