@@ -23,6 +23,7 @@ from mvae.data.dataset import Pictures, load_pictures
 from mvae.engine.memory import MEMORY
 from mvae.errors import DataError
 from mvae.files import write_atomic
+from mvae.models.fake_quantise import plain_again
 from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import load_weights, save_tensors, unique_state
 from mvae.training.frozen_latent import reference_encoder
@@ -72,7 +73,7 @@ def train(
     try:
         if stage in ("vae", "all"):
             training = VaeTraining(recipe.vae, pictures, unseen, warm_start and warm_start / "vae.safetensors")
-            vae = train_stage(training, out / "vae", resume=resume, progress=progress).vae
+            vae = plain_again(train_stage(training, out / "vae", resume=resume, progress=progress).vae)
             if rank == 0:
                 write_atomic(out / "vae_config.json", json.dumps(recipe.vae.config.to_dict(), indent=1).encode())
                 save_tensors(

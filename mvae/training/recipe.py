@@ -64,6 +64,8 @@ class VaeStage:
     """λ_quant: weight of the convolutions' distance from their 8-bit grids."""
     sparse: float = 0.0
     """λ_sparse: weight of ‖mean‖₁ of the latent code."""
+    fake_quantise: bool = False
+    """The decoder computes as in int8 (:mod:`mvae.models.fake_quantise`), BatchNorm standing still: for a last, short run."""
     controls: tuple[Control, ...] = ()
     """Controllers of these weights and of the learning rate; β has its own, made of ``rate_nats``, ``beta`` and ``beta_gain``."""
     composed_share: float = 0.0

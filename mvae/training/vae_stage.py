@@ -11,6 +11,7 @@ from mvae.data.dataset import Pictures, augment
 from mvae.errors import DataError
 from mvae.models.blocks import ResidualBlock, channel_groups, faint_rows
 from mvae.models.discriminator import PatchDiscriminator, adversarial_terms
+from mvae.models.fake_quantise import FakeQuantisedConv2d, fake_quantise
 from mvae.models.mvae import MVAE, Encoder
 from mvae.models.perceptual import PerceptualDistance
 from mvae.objective import (
@@ -96,6 +97,13 @@ class VaeTraining:
             load_weights(vae, start)
         if recipe.frozen_latent is not None:
             adopt_encoder(vae, Path(recipe.frozen_latent))
+        if recipe.fake_quantise:
+            if recipe.freeze_statistics_from:
+                raise DataError(
+                    f"fake_quantise with freeze_statistics_from {recipe.freeze_statistics_from}; expected 0: rounded are "
+                    "the weights with BatchNorm folded in"
+                )
+            fake_quantise(vae.decoder)
         self.composer = Composer(train.pixels, train.meta, recipe.schedule.seed) if recipe.composed_share else None
         discriminator = PatchDiscriminator() if recipe.adversarial or recipe.matching else None
         teacher = None if recipe.distilled_latent is None else reference_encoder(Path(recipe.distilled_latent))
@@ -126,6 +134,9 @@ class VaeTraining:
                 parameter.requires_grad_(False)
         if self._reached(self.recipe.freeze_statistics_from, step):
             module.vae.decoder.eval()
+            for part in module.vae.decoder.modules():
+                if isinstance(part, FakeQuantisedConv2d):
+                    part.train()  # it still looks at the range of what it reads
 
     def batch(self, step: int, rank: int, world: int) -> dict:
         generator = step_generator(self.schedule.seed, step, rank)
