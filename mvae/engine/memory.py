@@ -16,8 +16,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from mvae.engine.caption_index import CaptionIndex, all_words_of, words_of
+from mvae.engine.colour_words import ColourWords
 from mvae.engine.everyday import EVERYDAY
-from mvae.engine.palette import Palette, colours_asked, place_of
+from mvae.engine.palette import Palette, colours_asked, named_colours, place_of
 from mvae.engine.phrases import Kind, Phrases, singulars
 from mvae.engine.spelling import Spelling
 from mvae.errors import DataError
@@ -114,6 +115,13 @@ class Memory:
         return _Rows.of(self.captions)
 
     @cached_property
+    def _colour_words(self) -> ColourWords:
+        colours = () if self.palette is None else self.palette.words
+        labels = all_words_of(caption.label for caption in self.captions)
+        names = ([words_of(name) for name in caption.names] for caption in self.captions)
+        return ColourWords(colours, zip(labels, names, strict=True))
+
+    @cached_property
     def _spelling(self) -> Spelling:
         tags = [tag for caption in self.captions for tag in caption.tags]
         return Spelling(word for words in all_words_of((*self._rows.words, *tags)) for word in words)
@@ -155,15 +163,20 @@ class Memory:
         Words that say how or how many (:data:`MODIFIERS`) find nothing by themselves; mistyped ones count as what they are likely
         to stand for. ``exclude`` as in :meth:`nearest`.
         """
-        return self._recall(prompt, style, count, exclude)[0]
+        found, *_ = self._recall(prompt, style, count, exclude)
+        return found
 
     def read(self, prompt: str, style: str | None, count: int, exclude: Collection[int] = ()) -> Read:
         """What :meth:`recall` finds, in the colours that the prompt asks for, where this memory has a :attr:`palette`."""
-        found, places, asked = self._recall(prompt, style, count, exclude)
+        found, places, foreign, asked = self._recall(prompt, style, count, exclude)
         colours: Sequence[str | None] = [None] * len(found)
         if self.palette is not None:
             things = [{word for text in self._said(sticker) for word in words_of(text)} for sticker in found.tolist()]
-            colours = colours_asked(asked, things, places, self.palette.words)
+            if any(foreign):  # a prompt in another language; "must" is black in Estonian alone
+                named = [self._colour_words.meaning(word) for word in asked]
+            else:
+                named = named_colours(asked, self.palette.words)
+            colours = colours_asked(asked, named, things, places)
         tokens, small = self.tokens[found], None if self.small is None else self.small[found]
         if any(colours):
             tokens = self.palette.recoloured(tokens, colours)
@@ -183,8 +196,9 @@ class Memory:
 
     def _recall(
         self, prompt: str, style: str | None, count: int, exclude: Collection[int]
-    ) -> tuple[np.ndarray, list[int], list[str]]:
-        """Stickers in the order of the prompt, which of its words speaks of each, and its words as they were meant."""
+    ) -> tuple[np.ndarray, list[int], list[bool], list[str]]:
+        """Stickers in the order of the prompt, which of its words speaks of each, whether each was found in another language, and
+        the words as they were meant."""
         rows, words_asked = self._rows, self._spelled(words_of(prompt))
         prompt = " ".join(words_asked)
         things = [word for word in words_asked if word not in MODIFIERS]
@@ -192,7 +206,7 @@ class Memory:
         if things and len(things) < len(words_asked):
             scores = np.maximum(scores, MODIFIER_SHARE * scores + (1 - MODIFIER_SHARE) * rows.scores(" ".join(things)))
         scores = _either(scores, rows.said(words_asked))
-        found, explained = [], []
+        found, explained, foreign = [], [], []
         while True:
             stickers = self._of_stickers(scores, style)
             stickers[[*exclude, *found]] = -np.inf
@@ -204,13 +218,14 @@ class Memory:
             found.append(best)
             tags = () if rows.foreign[row] else self.captions[self.caption[best]].tags
             explained.append(" ".join((rows.words[row], *tags)))
+            foreign.append(bool(rows.foreign[row]))
             if len(found) == count:
                 break
             left = rows.scores(" ".join(things), without=" ".join(explained))
             scores = _either(left, rows.said(words_asked, without=explained))
         places = np.array([place_of(words_of(text), words_asked) for text in explained])
         order = np.argsort(places, kind="stable")
-        return np.array(found)[order], places[order].tolist(), words_asked
+        return np.array(found)[order], places[order].tolist(), [foreign[number] for number in order], words_asked
 
     def _spelled(self, asked: list[str]) -> list[str]:
         """The words of a prompt, those that no caption has replaced by a known one, where the prompt then finds more."""

@@ -47,23 +47,28 @@ class Palette:
         return made
 
 
+def named_colours(asked: Sequence[str], known: Collection[str]) -> list[str | None]:
+    """The colour that each of the words asked names in English, None where it names none of the ``known`` ones."""
+    colours = [ALIASES.get(word, word) for word in asked]
+    return [colour if colour in known else None for colour in colours]
+
+
 def colours_asked(
-    asked: Sequence[str], things: Sequence[Collection[str]], places: Sequence[int], known: Collection[str]
+    asked: Sequence[str], named: Sequence[str | None], things: Sequence[Collection[str]], places: Sequence[int]
 ) -> list[str | None]:
     """The colour that a prompt asks for each of its things, None where it asks for none or they have it by name.
 
-    ``asked``: the prompt's words; ``things``: the words of each thing's own caption, tags included; ``places``: which of the
-    words asked speaks of it; ``known``: colours that can be shown. A colour belongs to the next thing behind it or, where there
-    is none, to the last before it; the colour of a background to none.
+    ``asked``: the prompt's words; ``named``: the colour that each of them names; ``things``: the words of each thing's own
+    caption, tags included; ``places``: which of the words asked speaks of it. A colour belongs to the nearest thing, the one behind it
+    before the one in front of it; the colour of a background to none.
     """
     found: list[str | None] = [None] * len(things)
-    order = sorted(range(len(things)), key=lambda number: places[number])
-    for place, word in enumerate(asked):
-        colour = ALIASES.get(word, word)
-        if colour not in known or asked[place + 1 : place + 2] == [_BACKGROUND] or not order:
+    for place, (word, colour) in enumerate(zip(asked, named, strict=True)):
+        if colour is None or asked[place + 1 : place + 2] == [_BACKGROUND] or not things:
             continue
-        number = next((number for number in order if places[number] >= place), order[-1])
-        if found[number] is None and word not in things[number] and not PEOPLE & set(things[number]):
+        number = min(range(len(things)), key=lambda thing: (abs(places[thing] - place), places[thing] < place))
+        own = things[number]
+        if found[number] is None and word not in own and colour not in own and not PEOPLE & set(own):
             found[number] = colour
     return found
 

@@ -14,7 +14,7 @@ from mvae.data.dataset import Pictures
 from mvae.engine.caption_index import words_of
 from mvae.engine.memory import Caption, Memory
 from mvae.engine.pages import lay_out, small_page, small_places
-from mvae.engine.palette import Palette, colours_asked
+from mvae.engine.palette import Palette, colours_asked, named_colours
 from mvae.models.mvae import MVAE
 
 BATCH = 64
@@ -102,9 +102,10 @@ class Recall:
     def _colours(self, label: str, pictures: list[int]) -> list[str | None]:
         """In which colour a label, which names one thing, asks for each of the pictures that may be read for it."""
         asked = words_of(label)
-        if self.palette is None or not any(word in self.palette.words for word in asked):
+        named = [] if self.palette is None else named_colours(asked, self.palette.words)
+        if not any(named):
             return [None] * len(pictures)
-        return [colours_asked(asked, [self.words[picture]], [len(asked) - 1], self.palette.words)[0] for picture in pictures]
+        return [colours_asked(asked, named, [self.words[picture]], [len(asked) - 1])[0] for picture in pictures]
 
     def _with_small(
         self, wholes: Tensor, present: Tensor, pictures: Tensor, colours: list[list[str | None]], small: Tensor

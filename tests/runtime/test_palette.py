@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mvae.engine.colour_words import ColourWords
 from mvae.engine.memory import Caption, Memory
-from mvae.engine.palette import Palette, colours_asked
+from mvae.engine.palette import Palette, colours_asked, named_colours
 from mvae.errors import DataError
 
 COLOURS = ("red", "blue", "grey", "purple")
@@ -19,19 +20,24 @@ PALETTE = Palette(COLOURS, np.arange(4)[:, None].astype(np.uint16).repeat(64, 1)
         ("purple cat", [1], ["purple"]), ("cat is purple", [0], ["purple"]), ("cat", [0], [None]), ("gray cat", [1], ["grey"]),
         ("violet cat", [1], ["purple"]), ("green cat", [1], [None]), ("red blue cat", [2], ["red"]),
         ("blue dog next to red car", [1, 5], ["blue", "red"]), ("dog next to red car", [0, 4], [None, "red"]),
+        ("dog and car red", [0, 2], [None, "red"]), ("dog red car", [0, 2], [None, "red"]),
         ("red car and dog", [3, 1], [None, "red"]), ("cat on blue background", [0], [None]),
         ("purple cat on blue background", [1], ["purple"]), ("red katze", [0], ["red"]), ("red", [], []),
     ],
 )
-def test_a_colour_belongs_to_the_next_thing(prompt, places, colours):
-    assert colours_asked(prompt.split(), [{"thing"}] * len(places), places, COLOURS) == colours
+def test_a_colour_belongs_to_the_nearest_thing(prompt, places, colours):
+    assert asked_for(prompt, [{"thing"}] * len(places), places) == colours
+
+
+def asked_for(prompt: str, things: list[set[str]], places: list[int]) -> list[str | None]:
+    return colours_asked(prompt.split(), named_colours(prompt.split(), COLOURS), things, places)
 
 
 def test_what_has_the_colour_by_name_and_what_is_of_people_stays():
-    assert colours_asked(["red", "apple"], [{"red", "apple"}], [1], COLOURS) == [None]
-    assert colours_asked(["red"], [{"red", "heart"}], [0], COLOURS) == [None]
-    assert colours_asked(["blue", "apple"], [{"red", "apple"}], [1], COLOURS) == ["blue"]
-    assert colours_asked(["red", "nurse"], [{"nurse", "woman"}], [1], COLOURS) == [None]
+    assert asked_for("red apple", [{"red", "apple"}], [1]) == [None]
+    assert asked_for("red", [{"red", "heart"}], [0]) == [None]
+    assert asked_for("blue apple", [{"red", "apple"}], [1]) == ["blue"]
+    assert asked_for("red nurse", [{"nurse", "woman"}], [1]) == [None]
 
 
 def test_tokens_are_mapped_place_by_place_and_the_given_ones_stay():
@@ -62,3 +68,28 @@ def test_a_memory_is_read_in_the_colours_asked_for_and_keeps_its_palette():
     assert memory.shown(0, None)[0] == "cat" and memory.shown(0, None)[1].tolist() == [9] * 16
     assert memory.read("red car", None, 2).tokens.tolist() == [[9] * 16]
     assert plain.read("purple cat", None, 2).tokens.tolist() == [[9] * 16] and plain.palette is None
+
+
+NAMED = {
+    "red heart": ("rotes herz", "coeur rouge"), "blue heart": ("blaues herz", "coeur bleu"),
+    "red circle": ("roter kreis", "cercle rouge"), "blue circle": ("blauer kreis", "cercle bleu"),
+    "red lantern": ("rote laterne", "lanterne rouge"), "tree": ("baum", "arbre"),
+    "green heart": ("baumgrünes herz", "coeur arbre"), "palm": ("palmenbaum", "arbre palmier"), "cat": ("katze", "chat"),
+    "mustard": ("must", "moutarde"),
+}
+
+
+def test_colours_in_other_languages_are_found_in_the_captions_alone():
+    words = ColourWords(("red", "blue"), [(label.split(), [name.split() for name in names]) for label, names in NAMED.items()])
+    for word, colour in {"rotes": "red", "rote": "red", "roten": "red", "rouges": "red", "bleu": "blue", "red": "red"}.items():
+        assert words.meaning(word) == colour, word
+    for word in ("herz", "coeur", "baum", "arbre", "laterne", "rot", "katze", "unheard", "rottweiler"):
+        assert words.meaning(word) is None, word  # "arbre" is said of a heart once, but mostly of trees
+
+
+def test_a_prompt_in_another_language_is_read_in_its_colour():
+    captions = [Caption(label, (), names) for label, names in NAMED.items()]
+    memory = replace(Memory.build(captions, [""] * len(captions), np.full((len(captions), 16), 9), "test"), palette=PALETTE)
+    for prompt in ("rote katze", "chat rouge"):
+        assert memory.read(prompt, None, 1).colours == ("red",), prompt
+    assert memory.read("i must see a cat", None, 1).colours == (None,) and memory.read("rotes herz", None, 1).colours == (None,)
