@@ -1,4 +1,4 @@
-"""Words for colours in other languages, found in the captions alone: "rotes herz" and "blaues herz" are a red and a blue heart."""
+"""Words for colours in other languages, found in the captions alone: "rotes herz" and "blaues herz" are hearts, red and blue."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence

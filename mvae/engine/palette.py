@@ -59,8 +59,8 @@ def colours_asked(
     """The colour that a prompt asks for each of its things, None where it asks for none or they have it by name.
 
     ``asked``: the prompt's words; ``named``: the colour that each of them names; ``things``: the words of each thing's own
-    caption, tags included; ``places``: which of the words asked speaks of it. A colour belongs to the nearest thing, the one behind it
-    before the one in front of it; the colour of a background to none.
+    caption, tags included; ``places``: which of the words asked speaks of it. A colour belongs to the nearest thing, the one
+    behind it before the one in front of it; the colour of a background to none.
     """
     found: list[str | None] = [None] * len(things)
     for place, (word, colour) in enumerate(zip(asked, named, strict=True)):
