@@ -158,12 +158,20 @@ class Composer:
         hue = self.hues[number]
         return None if hue is None else nearest_colour(hue)
 
+    def can_be(self, number: int, word: str) -> bool:
+        """Whether a drawing that may be recoloured can take a colour that it has not got, and shows it then."""
+        picture, hue = self.pixels[number], self.hues[number]
+        if word in SHADES:
+            return shade_of(picture) != word and shade_of(in_colour(picture, hue, word)) == word
+        own = self._own_colour(number)
+        return own != word and (own is not None or dominant_hue(in_colour(picture, None, word)) is not None)
+
     def _new_colour(self, generator: np.random.Generator, number: int) -> tuple[str, str] | None:
         """A colour that the drawing can take and has not got, and the label that says so."""
         meta, own = self.metas[number], self._own_colour(number)
         colour = str(generator.choice([word for word in HUES if word != own]))
         words = recoloured_label(meta["label"], own, colour) if may_recolour(meta) else None
-        if words is None or (own is None and dominant_hue(in_colour(self.pixels[number], None, colour)) is None):
+        if words is None or not self.can_be(number, colour):
             return None
         return colour, words
 
@@ -178,7 +186,7 @@ class Composer:
         meta, own = self.metas[number], shade_of(self.pixels[number])
         shade = str(generator.choice([word for word in SHADES if word != own]))
         words = recoloured_label(meta["label"], own, shade) if may_recolour(meta) else None
-        if words is None or shade_of(in_colour(self.pixels[number], self.hues[number], shade)) != shade:
+        if words is None or not self.can_be(number, shade):
             return None
         return Scene("shade", (Part(number, colour=shade),), words, named=(number,), pair=(shade, meta["concept"]))
 

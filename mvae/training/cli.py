@@ -28,7 +28,8 @@ from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import load_weights, save_tensors, unique_state
 from mvae.training.frozen_latent import reference_encoder
 from mvae.training.loop import process_group, train_stage
-from mvae.training.recall import with_pictures
+from mvae.training.palette import SHARE, compute_palette
+from mvae.training.recall import encode_pixels, with_pictures
 from mvae.training.recipe import Recipe, load_recipe
 from mvae.training.scenes import compute_scenes
 from mvae.training.seq2seq_stage import Seq2SeqTraining
@@ -138,16 +139,21 @@ def train_seq2seq(
     views = compute_views(
         vae, pictures, recipe.seq2seq.views, recipe.seq2seq.schedule.seed, folder / "views.safetensors", mark, progress
     )
-    scenes = None
+    scenes = palette = None
     if recipe.seq2seq.scenes:
         toned = load_pictures(source, size=recipe.vae.config.image_size, role="tone", split="train", progress=progress)
         scenes = compute_scenes(
             vae, pictures, toned, recipe.seq2seq.scenes, recipe.seq2seq.schedule.seed, folder / "scenes.safetensors",
             f"{mark} {recipe.seq2seq.scenes} {KINDS}", progress,
         )
+        if recipe.seq2seq.config.memory:
+            palette = compute_palette(
+                vae, pictures, encode_pixels(vae, pictures.pixels, progress).numpy(), recipe.seq2seq.schedule.seed,
+                folder / "palette.safetensors", f"{mark} {SHARE}", progress,
+            )
     if dist.is_initialized() and made:
         dist.barrier()
-    training = Seq2SeqTraining(recipe.seq2seq, pictures, views, unseen, vae, tokenizer, scenes)
+    training = Seq2SeqTraining(recipe.seq2seq, pictures, views, unseen, vae, tokenizer, scenes, palette)
     if start is not None:
         if own_words:
             begin_with(training.module.model, recipe.seq2seq.config, tokenizer, start)

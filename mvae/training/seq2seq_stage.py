@@ -15,6 +15,7 @@ from mvae.data.captions import in_another_language, reworded, with_article
 from mvae.data.dataset import Pictures
 from mvae.data.paraphrase import in_a_sentence, in_other_order, mistyped
 from mvae.engine.options import Options
+from mvae.engine.palette import Palette
 from mvae.models.mvae import MVAE
 from mvae.models.quantile import cell_index, cells_to_tokens
 from mvae.models.seq2seq import TEXT_END, build_seq2seq
@@ -22,7 +23,6 @@ from mvae.models.seq2seq_start import begin
 from mvae.objective import at_side, token_distillation
 from mvae.training.checkpoint import step_generator
 from mvae.training.cross_entropy import head_cross_entropy
-from mvae.training.palette import learn_palette
 from mvae.training.recall import Recall, memory_of, read_before_text, recalled, small_tokens
 from mvae.training.recipe import Seq2SeqStage
 from mvae.training.sampling import sample_tokens
@@ -78,7 +78,7 @@ class Seq2SeqTraining:
     """See :class:`mvae.training.loop.Stage`."""
 
     def __init__(self, recipe: Seq2SeqStage, pictures: Pictures, views: Views, unseen: Pictures, vae: MVAE, tokenizer: Tokenizer,
-                 scenes: Scenes | None = None):
+                 scenes: Scenes | None = None, palette: Palette | None = None):
         self.recipe, self.pictures, self.views, self.unseen = recipe, pictures, views, unseen
         self.vae, self.tokenizer = vae.eval(), tokenizer
         self.schedule, self.config, self.scenes = recipe.schedule, recipe.config, scenes
@@ -98,7 +98,6 @@ class Seq2SeqTraining:
             cells = cell_index(views.mean.flatten(0, 1).float(), vae.config.levels)
             tokens = cells_to_tokens(cells, vae.config.levels, vae.config.depth).unflatten(0, views.mean.shape[:2])
             small = small_tokens(vae, pictures) if recipe.config.small_copies else None
-            palette = None if scenes is None else learn_palette(pictures, tokens[:, 0].numpy(), scenes, vae.config)
             self.memory = replace(memory_of(pictures.meta, tokens[:, 0], vae.config.latent_id, small), palette=palette)
             views_read = [[0, *row] for row in self.choices]
             self.recall = Recall(self.memory, pictures, tokens, views_read, recipe.memory_candidates, vae.config.latent)

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from mvae.config import Seq2SeqConfig, VaeConfig
-from mvae.data.captions import HUES, SHADES
 from mvae.data.compose import Composer
 from mvae.data.dataset import Pictures
 from mvae.models.mvae import MVAE
-from mvae.training.palette import learn_palette
+from mvae.training.palette import compute_palette
 from mvae.training.recipe import load_recipe
-from mvae.training.scenes import Scenes, compute_scenes
+from mvae.training.scenes import compute_scenes
 from mvae.training.seq2seq_stage import Seq2SeqTraining
 from mvae.training.text import train_tokenizer
 from mvae.training.views import compute_views
@@ -78,7 +77,9 @@ def test_a_batch_holds_scenes_with_the_stickers_they_name(vae, tmp_path):
                     drop_memory=0.0, posterior_share=0.0, languages=0.3, sentences=0.3, original_share=1.0)
     views = compute_views(vae, pictures, 1, 0, tmp_path / "v", "a", progress=False)
     scenes = compute_scenes(vae, pictures, None, 30, 0, tmp_path / "s", "a", progress=False)
-    training = Seq2SeqTraining(stage, pictures, views, pictures, vae, train_tokenizer(pictures, 300), scenes)
+    tokens = vae.encode_tokens(pictures.batch(range(len(LABELS)))).numpy()
+    palette = compute_palette(vae, pictures, tokens, 0, tmp_path / "p", "a", progress=False)
+    training = Seq2SeqTraining(stage, pictures, views, pictures, vae, train_tokenizer(pictures, 300), scenes, palette)
     own = training.recall.tokens[:, 0]
     known = {tuple(row) for row in scenes.tokens.tolist()} - {tuple(row) for row in own.tolist()}
     composed = 0
@@ -99,15 +100,3 @@ def test_a_batch_holds_scenes_with_the_stickers_they_name(vae, tmp_path):
                 for k in candidates
             ), scenes.words[candidates[0]]
     assert 64 < composed < 192
-
-
-def test_a_palette_is_the_mean_of_what_tokens_became_and_keeps_what_has_the_colour():
-    pictures = squares(("ball", "kite"))
-    tokens = np.array([[5, 5, 6], [7, 7, 7]])
-    after = torch.tensor([[0b00000001, 0b01010001, 9], [3, 3, 3], [99, 99, 99]], dtype=torch.int32)
-    scenes = Scenes(after, ["", "", ""], [""] * 3, [(0,), (1,), (0, 1)], [("blue",), (None,), ("blue", None)])
-    palette = learn_palette(pictures, tokens, scenes, VAE)
-    assert palette.words == (*HUES, *SHADES) and palette.tokens.shape == (11, 256)
-    blue, red = palette.tokens[palette.words.index("blue")], palette.tokens[palette.words.index("red")]
-    # The digits 0001 and 1101 (base 4) have the mean ½½01, rounded to even.
-    assert blue[5] == 0b00000001 and blue[6] == 9 and blue[7] == 7 and red[[5, 6, 7]].tolist() == [5, 6, 7]
