@@ -1,0 +1,97 @@
+"""VAE-GAN (Larsen et al. 2016, arXiv 1512.09300): the likelihood is that of a discriminator's features, and a discriminator
+judges reconstructions and draws from the prior.
+
+One backward pass with stopped gradients does what the paper's three updates do: each network sees its own terms alone.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mvae.errors import OptionError
+from mvae.models.backbones import body
+from mvae.models.system import System, SystemConfig, weighted_sum
+
+EQUILIBRIUM, MARGIN = 0.68, 0.35
+"""A player whose mean loss is further than the margin below (or whose opponent's is above) the equilibrium waits a step, as in
+the authors' code: an optimal discriminator against an optimal generator has ln 2 ≈ 0.69."""
+
+
+class Discriminator(nn.Module):
+    """Images → features [B, H] and the logit of being real [B]."""
+
+    def __init__(self, config: SystemConfig):
+        super().__init__()
+        self.body = body(config.backbone, config.channels, config.side, config.width)
+        self.head = nn.Linear(config.width, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.body(x)
+        return features, self.head(features)[:, 0]
+
+
+class VaeGan(System):
+    """Terms: ``rate`` (encoder), ``matching`` (encoder and generator), ``fooling`` (generator), ``discriminator``."""
+
+    name = "vae_gan"
+
+    def __init__(self, config: SystemConfig, matching: float = 1.0, fooling: float = 1.0):
+        """``matching`` weighs feature matching, ``fooling`` the generator's adversarial term (the paper's γ is their ratio).
+
+        Raises OptionError for negative numbers.
+        """
+        super().__init__(config)
+        if matching < 0 or fooling < 0:
+            raise OptionError(f"matching {matching}, fooling {fooling}; expected none below 0")
+        self.discriminator = Discriminator(config)
+        self.matching, self.fooling = matching, fooling
+        self.learns = {"discriminator": True, "generator": True}
+        """Who takes part in the next step (equilibrium gating)."""
+
+    def terms(self, x: Tensor) -> dict[str, Tensor]:
+        posterior = self.posterior(x)
+        z = posterior.rsample()
+        drawn, free = self.decode(z), self.decode(self.sample_prior(len(x)))
+        frozen = _frozen(self.discriminator)
+        with torch.no_grad():
+            real_features, _ = self.discriminator(x)
+        features, _ = frozen(drawn)
+        _, seen_free = frozen(free)
+        # The encoder's picture may be judged by features alone: to the adversarial term its latent is a given.
+        _, seen_given = frozen(self.decode(z.detach()))
+        judged = [self.discriminator(image)[1] for image in (x, drawn.detach(), free.detach())]
+        real, fake, fake_free = judged
+        gate = {name: float(on) for name, on in self.learns.items()}
+        terms = {
+            "rate": self.rate(posterior, z),
+            "matching": 0.5 * (features - real_features).square().sum(1),
+            "fooling": gate["generator"] * (F.softplus(-seen_given) + F.softplus(-seen_free)),
+            "discriminator": gate["discriminator"] * (F.softplus(-real) + 0.5 * (F.softplus(fake) + F.softplus(fake_free))),
+        }
+        if self.training:
+            self._gate(F.softplus(-real).mean().item(), (0.5 * (F.softplus(fake) + F.softplus(fake_free))).mean().item())
+        return terms
+
+    def _gate(self, on_real: float, on_fake: float) -> None:
+        low, high = EQUILIBRIUM - MARGIN, EQUILIBRIUM + MARGIN
+        judge = not (on_real < low or on_fake < low)
+        draw = not (on_real > high or on_fake > high)
+        self.learns = {"discriminator": judge, "generator": draw} if judge or draw else {"discriminator": True, "generator": True}
+
+    def weights(self) -> dict[str, float]:
+        return {"rate": 1.0, "matching": self.matching, "fooling": self.fooling, "discriminator": 1.0}
+
+    def loss(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        terms = self.terms(x)
+        return weighted_sum(terms, self.weights()), terms
+
+
+class _frozen:
+    """A network through which gradients flow to its input, never to its weights."""
+
+    def __init__(self, module: nn.Module):
+        self.module = module
+        self.state = {name: value.detach() for name, value in (*module.named_parameters(), *module.named_buffers())}
+
+    def __call__(self, x: Tensor):
+        return torch.func.functional_call(self.module, self.state, (x,))

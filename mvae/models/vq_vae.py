@@ -1,0 +1,118 @@
+"""VQ-VAE (van den Oord et al. 2017, arXiv 1711.00937): a grid of vectors, each replaced by the nearest of a codebook;
+reconstruction, codebook and commitment loss. Codes that nobody uses begin again at a vector of the batch.
+
+Legend: B batch, D channels of the grid, h × h its places, V codes.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mvae.errors import OptionError
+from mvae.models.system import Likelihood, SystemConfig, weighted_sum
+
+
+class Quantised(nn.Module):
+    """The codebook."""
+
+    def __init__(self, codes: int, dimension: int, restart_after: int = 200):
+        """``restart_after``: calls in training after which a code that has not been used is replaced."""
+        super().__init__()
+        self.codes = nn.Parameter(torch.empty(codes, dimension).uniform_(-1 / codes, 1 / codes))
+        self.register_buffer("idle", torch.zeros(codes, dtype=torch.long))
+        self.restart_after = restart_after
+
+    def nearest(self, grid: Tensor) -> Tensor:
+        """[B, D, h, h] → indices int64 [B, h, h]."""
+        flat = grid.permute(0, 2, 3, 1).flatten(0, 2)
+        return torch.cdist(flat, self.codes).argmin(1).view(len(grid), *grid.shape[2:])
+
+    def vectors(self, indices: Tensor) -> Tensor:
+        """int64 [B, h, h] → [B, D, h, h]."""
+        return F.embedding(indices, self.codes).permute(0, 3, 1, 2)
+
+    def forward(self, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """The nearest vectors, and their indices."""
+        indices = self.nearest(grid.detach())
+        if self.training:
+            self._restart(grid.detach(), indices)
+        return self.vectors(indices), indices
+
+    @torch.no_grad()
+    def _restart(self, grid: Tensor, indices: Tensor) -> None:
+        used = torch.bincount(indices.flatten(), minlength=len(self.codes)) > 0
+        self.idle = torch.where(used, 0, self.idle + 1)
+        dead = (self.idle >= self.restart_after).nonzero()[:, 0]
+        if len(dead):
+            flat = grid.permute(0, 2, 3, 1).flatten(0, 2)
+            self.codes[dead] = flat[torch.randint(len(flat), (len(dead),), device=flat.device)]
+            self.idle[dead] = 0
+
+
+class VqVae(nn.Module):
+    """Convolutions to a grid of a quarter of the side, as published; the prior over codes is learned afterwards."""
+
+    name = "vq_vae"
+
+    def __init__(self, config: SystemConfig, codes: int = 512, commitment: float = 0.25, hidden: int = 128):
+        """``config.latent``: channels of the grid. Raises OptionError for numbers out of range."""
+        super().__init__()
+        if codes < 2 or commitment < 0:
+            raise OptionError(f"{codes} codes, commitment {commitment}; expected at least 2 and none below 0")
+        self.config, self.commitment = config, commitment
+        self.body = nn.Sequential(
+            nn.Conv2d(config.channels, hidden // 2, 4, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(hidden // 2, hidden, 4, stride=2, padding=1), nn.ReLU(), nn.Conv2d(hidden, hidden, 3, padding=1),
+            Residual(hidden), Residual(hidden), nn.ReLU(), nn.Conv2d(hidden, config.latent, 1),
+        )
+        self.codebook = Quantised(codes, config.latent)
+        self.generator = nn.Sequential(
+            nn.Conv2d(config.latent, hidden, 3, padding=1), Residual(hidden), Residual(hidden), nn.ReLU(),
+            nn.ConvTranspose2d(hidden, hidden // 2, 4, stride=2, padding=1), nn.ReLU(),
+            nn.ConvTranspose2d(hidden // 2, config.channels, 4, stride=2, padding=1),
+        )
+        self.likelihood = Likelihood(config)
+
+    def terms(self, x: Tensor) -> dict[str, Tensor]:
+        """``codebook``: codes move to the grid; ``commitment``: the grid moves to its codes; both squared distances, [B]."""
+        grid = self.body(x)
+        quantised, _ = self.codebook(grid)
+        passed = grid + (quantised - grid).detach()
+        return {
+            "distortion": -self.likelihood.log_prob(x, self.generator(passed)),
+            "codebook": (quantised - grid.detach()).square().flatten(1).sum(1),
+            "commitment": (grid - quantised.detach()).square().flatten(1).sum(1),
+        }
+
+    def weights(self) -> dict[str, float]:
+        return {"distortion": 1.0, "codebook": 1.0, "commitment": self.commitment}
+
+    def loss(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is minimised, and its terms."""
+        terms = self.terms(x)
+        return weighted_sum(terms, self.weights()), terms
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Images → codes, int64 [B, h, h]."""
+        return self.codebook.nearest(self.body(x))
+
+    def decode(self, indices: Tensor) -> Tensor:
+        """Codes → expected images, in [0, 1]."""
+        return self.likelihood.mean(self.generator(self.codebook.vectors(indices)))
+
+    def features(self, x: Tensor) -> Tensor:
+        """[B, D · h · h]: the quantised grid, flat."""
+        return self.codebook.vectors(self.encode(x)).flatten(1)
+
+
+class Residual(nn.Module):
+    """x + 1×1(relu(3×3(relu(x))))."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(width, width // 4, 3, padding=1), nn.ReLU(), nn.Conv2d(width // 4, width, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
