@@ -18,7 +18,7 @@ import numpy as np
 from mvae.engine.caption_index import CaptionIndex, all_words_of, words_of
 from mvae.engine.colour_words import ColourWords
 from mvae.engine.everyday import EVERYDAY
-from mvae.engine.palette import Palette, colours_asked, named_colours, place_of
+from mvae.engine.palette import Palette, colours_asked, is_of_people, named_colours, place_of
 from mvae.engine.phrases import Kind, Phrases, singulars
 from mvae.engine.spelling import Spelling
 from mvae.errors import DataError
@@ -115,6 +115,10 @@ class Memory:
         return _Rows.of(self.captions)
 
     @cached_property
+    def _labels(self) -> frozenset[str]:
+        return frozenset(" ".join(words) for words in all_words_of(caption.label for caption in self.captions))
+
+    @cached_property
     def _colour_words(self) -> ColourWords:
         colours = () if self.palette is None else self.palette.words
         labels = all_words_of(caption.label for caption in self.captions)
@@ -171,12 +175,20 @@ class Memory:
         found, places, foreign, asked = self._recall(prompt, style, count, exclude)
         colours: Sequence[str | None] = [None] * len(found)
         if self.palette is not None:
-            things = [{word for text in self._said(sticker) for word in words_of(text)} for sticker in found.tolist()]
+            labels = [words_of(self.label(sticker)) for sticker in found.tolist()]
+            things = []
+            for sticker, label, place in zip(found.tolist(), labels, places, strict=True):
+                tags = {word for tag in self.captions[self.caption[sticker]].tags for word in words_of(tag)}
+                # An "orange" is found by this very word: then it is a thing, and no colour.
+                things.append({*label, *(asked[place : place + 1] if asked[place] in tags else ())})
             if any(foreign):  # a prompt in another language; "must" is black in Estonian alone
                 named = [self._colour_words.meaning(word) for word in asked]
             else:
                 named = named_colours(asked, self.palette.words)
-            colours = colours_asked(asked, named, things, places)
+            colours = [
+                None if is_of_people(label, self._labels) else colour
+                for label, colour in zip(labels, colours_asked(asked, named, things, places), strict=True)
+            ]
         tokens, small = self.tokens[found], None if self.small is None else self.small[found]
         if any(colours):
             tokens = self.palette.recoloured(tokens, colours)
@@ -190,10 +202,6 @@ class Memory:
         (tokens,) = self.palette.recoloured(self.tokens[sticker][None], [colour])
         return f"{self.label(sticker)}, in {colour}", tokens
 
-    def _said(self, sticker: int) -> tuple[str, ...]:
-        caption = self.captions[self.caption[sticker]]
-        return caption.label, *caption.tags
-
     def _recall(
         self, prompt: str, style: str | None, count: int, exclude: Collection[int]
     ) -> tuple[np.ndarray, list[int], list[bool], list[str]]:
@@ -206,7 +214,7 @@ class Memory:
         if things and len(things) < len(words_asked):
             scores = np.maximum(scores, MODIFIER_SHARE * scores + (1 - MODIFIER_SHARE) * rows.scores(" ".join(things)))
         scores = _either(scores, rows.said(words_asked))
-        found, explained, foreign = [], [], []
+        found, explained, spoken, foreign = [], [], [], []
         while True:
             stickers = self._of_stickers(scores, style)
             stickers[[*exclude, *found]] = -np.inf
@@ -218,12 +226,13 @@ class Memory:
             found.append(best)
             tags = () if rows.foreign[row] else self.captions[self.caption[best]].tags
             explained.append(" ".join((rows.words[row], *tags)))
+            spoken.append((words_of(rows.words[row]), words_of(" ".join(tags))))
             foreign.append(bool(rows.foreign[row]))
             if len(found) == count:
                 break
             left = rows.scores(" ".join(things), without=" ".join(explained))
             scores = _either(left, rows.said(words_asked, without=explained))
-        places = np.array([place_of(words_of(text), words_asked) for text in explained])
+        places = np.array([place_of(label, tags, words_asked) for label, tags in spoken])
         order = np.argsort(places, kind="stable")
         return np.array(found)[order], places[order].tolist(), [foreign[number] for number in order], words_asked
 

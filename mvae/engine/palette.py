@@ -16,8 +16,8 @@ from mvae.errors import DataError
 
 ALIASES = {"gray": "grey", "violet": "purple"}
 """Other words for colours."""
-PEOPLE = frozenset("man men woman women person people boy girl baby child adult hand skin".split())
-"""What is of people is never recoloured: "black woman" says a tone of skin, not of paint."""
+PEOPLE = frozenset("man men woman women person people boy girl child adult hand hands fist skin".split())
+"""Words of labels that say people. They are never recoloured: "black woman" says a tone of skin, not of paint."""
 _BACKGROUND = "background"
 
 
@@ -59,7 +59,7 @@ def colours_asked(
     """The colour that a prompt asks for each of its things, None where it asks for none or they have it by name.
 
     ``asked``: the prompt's words; ``named``: the colour that each of them names; ``things``: the words of each thing's own
-    caption, tags included; ``places``: which of the words asked speaks of it. A colour belongs to the nearest thing, the one
+    label; ``places``: which of the words asked speaks of it. A colour belongs to the nearest thing, the one
     behind it before the one in front of it; the colour of a background to none.
     """
     found: list[str | None] = [None] * len(things)
@@ -68,19 +68,27 @@ def colours_asked(
             continue
         number = min(range(len(things)), key=lambda thing: (abs(places[thing] - place), places[thing] < place))
         own = things[number]
-        if found[number] is None and word not in own and colour not in own and not PEOPLE & set(own):
+        if found[number] is None and word not in own and colour not in own:
             found[number] = colour
     return found
 
 
-def place_of(said: Collection[str], asked: Sequence[str]) -> int:
-    """Which of the asked words is most like one of the words ``said``; 0 for a prompt without words."""
-    known = set(said)
-    for place, word in enumerate(asked):
-        if word in known:
-            return place  # as nearly always: nothing needs to be compared
+def is_of_people(label: Sequence[str], labels: Collection[str]) -> bool:
+    """Whether a label, as words, is of people: it says so ("woman cook", not "woman's hat"), or it has a man among all ``labels``
+    ("health worker" and "man health worker")."""
+    said = any(word in PEOPLE and label[place + 1 : place + 2] != ["s"] for place, word in enumerate(label))
+    return said or [*label[-1:]] == ["baby"] or " ".join(["man", *label]) in labels
+
+
+def place_of(said: Collection[str], others: Collection[str], asked: Sequence[str]) -> int:
+    """Which of the asked words is one of those ``said``, or else of the ``others``, or else most like one of them; 0 for a prompt
+    without words."""
+    for known in (set(said), set(others)):
+        for place, word in enumerate(asked):
+            if word in known:
+                return place  # as nearly always: nothing needs to be compared
 
     def alike(word: str) -> float:
-        return max((SequenceMatcher(None, word, other).ratio() for other in known), default=0.0)
+        return max((SequenceMatcher(None, word, other).ratio() for other in (*said, *others)), default=0.0)
 
     return max(range(len(asked)), key=lambda place: (alike(asked[place]), -place), default=0)

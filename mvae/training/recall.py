@@ -55,9 +55,7 @@ class Recall:
         styles = [meta.get("style") or None for meta in pictures.meta]
         bar = tqdm(range(len(pictures)), desc="memory", disable=not progress)
         self.palette = memory.palette
-        self.words = [
-            {word for text in (meta["label"], *meta.get("tags", ())) for word in words_of(text)} for meta in pictures.meta
-        ]
+        self.words = [words_of(meta["label"]) for meta in pictures.meta]
         self.nearest = [memory.nearest(labels[i], styles[i], candidates, exclude=[i]).tolist() for i in bar]
 
     def draw(
