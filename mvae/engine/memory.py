@@ -180,7 +180,7 @@ class Memory:
             for sticker, label, place in zip(found.tolist(), labels, places, strict=True):
                 tags = {word for tag in self.captions[self.caption[sticker]].tags for word in words_of(tag)}
                 # An "orange" is found by this very word: then it is a thing, and no colour.
-                things.append({*label, *(asked[place : place + 1] if asked[place] in tags else ())})
+                things.append({*label, *(word for word in asked[place : place + 1] if word in tags)})
             if any(foreign):  # a prompt in another language; "must" is black in Estonian alone
                 named = [self._colour_words.meaning(word) for word in asked]
             else:

@@ -48,6 +48,8 @@ def test_what_has_the_colour_by_name_and_what_is_of_people_stays():
 def test_a_word_that_a_thing_is_called_by_is_no_colour_of_it():
     captions = [Caption("tangerine", ("orange",)), Caption("taxi", ("yellow", "red")), Caption("woman", ("lady",))]
     memory = replace(Memory.build(captions, [""] * 3, np.full((3, 16), 9), "test"), palette=PALETTE)
+    for prompt in ("ξ", "the", "!", "red", "next to"):  # whatever is asked, something is read
+        assert len(memory.read(prompt, None, 2).stickers) == 1, prompt
     for prompt, colour in {"red taxi": "red", "a red lady": None, "blue tangerine": "blue", "tangerine": None}.items():
         assert memory.read(prompt, None, 1).colours == (colour,), prompt
     named = replace(memory, palette=Palette(("orange",), PALETTE.tokens[:1]))

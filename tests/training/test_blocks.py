@@ -28,7 +28,7 @@ def test_going_up_repeats():
 
 def test_only_changes_by_two_get_one():
     for source, size, wanted in (((8, 8), (16, 16), 1), ((16, 16), (8, 8), 1), ((8, 8), (8, 8), 0), ((12, 12), (32, 32), 0)):
-        made = stage(4, 8, 1, source=source, size=size, shortcuts=True)
+        made = stage(4, 8, [8], source=source, size=size, shortcuts=True)
         assert sum(isinstance(layer, Shortcut) for layer in made) == wanted
         assert made(torch.rand(2, 4, *source)).shape == (2, 8, *size)
 
