@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 import torch_pruning as tp
 from torch import Tensor, nn
-from transformers import MarianConfig, MarianMTModel
+from transformers import MarianMTModel
 
 from mvae.config import VaeConfig
 from mvae.errors import DataError, MvaeError, OptionError
@@ -25,8 +25,9 @@ from mvae.files import write_atomic
 from mvae.models.blocks import ResidualBlock, Shortcut
 from mvae.models.mvae import MVAE, Decoder, Encoder
 from mvae.models.seq2seq import from_marian
-from mvae.training.checkpoint import load_weights, save_tensors, unique_state
+from mvae.training.checkpoint import save_tensors, unique_state
 from mvae.training.frozen_latent import stored_vae
+from mvae.training.warm_start import any_stored_seq2seq
 
 ROUND_TO = 8
 """Channels are left in multiples of this: int8 kernels work through so many at a time."""
@@ -185,13 +186,11 @@ def prune_entry(start: Path, out: Path, encoder: float, decoder: float, feed_for
 
     Raises :class:`DataError` where it is no entry, OptionError for shares out of range.
     """
+    model = any_stored_seq2seq(start)
     try:
-        stored = MarianConfig.from_dict(json.loads((start / "config.json").read_text(encoding="utf-8")))
         tokenizer = (start / "tokenizer.json").read_bytes()
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise DataError(f"{start}: not a zoo entry ({error})") from None
-    model = from_marian(stored)
-    load_weights(model, start / "model.safetensors")
     vae, model = prune_vae(stored_vae(start), encoder=encoder, decoder=decoder), prune_feed_forward(model, feed_forward)
     write_atomic(out / "vae_config.json", json.dumps(vae.config.to_dict(), indent=1).encode())
     write_atomic(out / "config.json", (json.dumps(model.config.to_dict(), indent=1) + "\n").encode())

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
-from torch.nn import functional as F
 
 from mvae.errors import DataError
 from mvae.models.backbones import body, generator
@@ -136,8 +135,3 @@ class System(nn.Module):
             fit = self.likelihood.log_prob(x.repeat(count, 1, 1, 1), drawn).view(count, -1)
             parts.append(fit + self.prior_log_prob(z) - posterior.log_prob(z))
         return torch.logsumexp(torch.cat(parts), 0) - math.log(samples)
-
-
-def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """int64 [B] → float [B, classes]."""
-    return F.one_hot(labels, classes).float()

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from mvae.errors import OptionError
 from mvae.models.backbones import body
-from mvae.models.system import System, SystemConfig, weighted_sum
+from mvae.models.system import System, SystemConfig
 
 EQUILIBRIUM, MARGIN = 0.68, 0.35
 """A player whose mean loss is further than the margin below (or whose opponent's is above) the equilibrium waits a step, as in
@@ -80,10 +80,6 @@ class VaeGan(System):
 
     def weights(self) -> dict[str, float]:
         return {"rate": 1.0, "matching": self.matching, "fooling": self.fooling, "discriminator": 1.0}
-
-    def loss(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        terms = self.terms(x)
-        return weighted_sum(terms, self.weights()), terms
 
 
 class _frozen:

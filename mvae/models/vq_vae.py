@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mvae.errors import OptionError
-from mvae.models.system import Likelihood, SystemConfig, weighted_sum
+from mvae.models.system import Likelihood, SystemConfig
+from mvae.objective import weighted_sum
 
 
 class Quantised(nn.Module):

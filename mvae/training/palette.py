@@ -15,7 +15,7 @@ from mvae.engine.palette import Palette
 from mvae.models.mvae import MVAE
 from mvae.models.quantile import token_cells
 from mvae.training.checkpoint import save_tensors
-from mvae.training.recall import BATCH, encode_pixels
+from mvae.training.recall import encode_drawn
 
 WORDS = (*HUES, *SHADES)
 SHARE = 0.4
@@ -33,18 +33,16 @@ def compute_palette(
         with safe_open(path, "pt") as file:
             if (file.metadata() or {}).get("mark") == mark:
                 return Palette(WORDS, file.get_tensor("palette").numpy().astype(np.uint16))
-    pairs, before, colours, after, waiting = recolourings(pictures, seed), [], [], [], []
-    for number, word, drawn in tqdm(pairs, desc="palette", unit="pair", disable=not progress):
-        before.append(number)
-        colours.append(WORDS.index(word))
-        waiting.append(drawn)
-        if len(waiting) == BATCH:
-            after.append(encode_pixels(vae, np.stack(waiting)))
-            waiting = []
-    if waiting:
-        after.append(encode_pixels(vae, np.stack(waiting)))
-    made = torch.cat(after).numpy() if after else np.zeros((0, tokens.shape[1]), np.int64)
-    palette = learn_palette(tokens[before], np.array(colours, np.int64), made, vae.config.levels, vae.config.coordinates)
+    before, colours = [], []
+
+    def drawn() -> Iterator[np.ndarray]:
+        for number, word, picture in tqdm(recolourings(pictures, seed), desc="palette", unit="pair", disable=not progress):
+            before.append(number)
+            colours.append(WORDS.index(word))
+            yield picture
+
+    after = encode_drawn(vae, drawn()).numpy()
+    palette = learn_palette(tokens[before], np.array(colours, np.int64), after, vae.config.levels, vae.config.coordinates)
     save_tensors(path, {"palette": torch.from_numpy(palette.tokens.astype(np.int32))}, {"mark": mark})
     return palette
 

@@ -1,7 +1,8 @@
 """The memory in training: for every picture the stickers whose captions lie nearest, other views or damaged copies of it, never
 the picture itself."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -194,6 +195,14 @@ def encode_pixels(vae: MVAE, pixels: np.ndarray, progress: bool = False) -> Tens
         images = torch.from_numpy(pixels[start : start + BATCH]).to(device).permute(0, 3, 1, 2).float().div_(255)
         parts.append(vae.encode_tokens(images.contiguous(memory_format=torch.channels_last)).cpu())
     return torch.cat(parts)
+
+
+def encode_drawn(vae: MVAE, drawn: Iterable[np.ndarray]) -> Tensor:
+    """As :func:`encode_pixels`, of pictures [S, S, 4] that are drawn one by one: never more than a batch of them is held."""
+    drawn, parts = iter(drawn), []
+    while batch := list(islice(drawn, BATCH)):
+        parts.append(encode_pixels(vae, np.stack(batch)))
+    return torch.cat(parts) if parts else torch.zeros(0, vae.config.latent.positions, dtype=torch.int64)
 
 
 def _about(metas: Sequence[dict]) -> tuple[list[Caption], list[str]]:

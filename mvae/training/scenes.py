@@ -18,9 +18,8 @@ from mvae.data.compose import Composer
 from mvae.data.dataset import Pictures
 from mvae.models.mvae import MVAE
 from mvae.training.checkpoint import save_tensors
-from mvae.training.recall import encode_pixels
+from mvae.training.recall import encode_drawn
 
-BATCH = 64
 TONED = ("{} with {} skin", "{}: {} skin tone", "{}, {} skin")
 """How a skin tone is said: label and tone."""
 
@@ -59,21 +58,20 @@ def compute_scenes(
                 return Scenes(file.get_tensor("tokens"), about["words"], about["styles"], **rows)
     composer = Composer(pictures.pixels, pictures.meta, seed)
     vae.eval()
-    tokens, words, styles, named, colours, waiting = [], [], [], [], [], []
+    words, styles, named, colours = [], [], [], []
     total = count + (len(toned) if toned else 0)
-    made_one_by_one = tqdm(_all(composer, pictures, toned, count), desc="scenes", total=total, disable=not progress)
-    for drawn, said, number, colour in made_one_by_one:
-        waiting.append(drawn)
-        words.append(said)
-        styles.append(pictures.meta[number[0]]["style"])
-        named.append(number)
-        colours.append(colour)
-        if len(waiting) == BATCH:
-            tokens.append(encode_pixels(vae, np.stack(waiting)))
-            waiting = []
-    if waiting:
-        tokens.append(encode_pixels(vae, np.stack(waiting)))
-    made = Scenes(torch.cat(tokens).to(torch.int32), words, styles, named, colours)
+
+    def drawn() -> Iterator[np.ndarray]:
+        for picture, said, number, colour in tqdm(
+            _all(composer, pictures, toned, count), desc="scenes", total=total, disable=not progress
+        ):
+            words.append(said)
+            styles.append(pictures.meta[number[0]]["style"])
+            named.append(number)
+            colours.append(colour)
+            yield picture
+
+    made = Scenes(encode_drawn(vae, drawn()).to(torch.int32), words, styles, named, colours)
     about = json.dumps({"words": words, "styles": styles, "named": named, "colours": colours}, ensure_ascii=False)
     save_tensors(path, {"tokens": made.tokens}, {"mark": mark, "about": about})
     return made

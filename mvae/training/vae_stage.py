@@ -126,6 +126,10 @@ class VaeTraining:
             return False
         return self.recipe.frozen_latent is not None or self._reached(self.recipe.freeze_encoder_from, step)
 
+    def _learns_a_rate(self, step: int) -> bool:
+        """Whether the encoder is free to trade rate for distortion."""
+        return not self._frozen(step) and self.recipe.distilled_latent is None
+
     def before_step(self, module: nn.Module, step: int) -> None:
         # A frozen encoder keeps its tokens exactly as they are, BatchNorm statistics included: the seq2seq learns them.
         if self._frozen(step):
@@ -193,9 +197,8 @@ class VaeTraining:
 
     def _weights(self, step: int) -> dict[str, float]:
         """What distortion, rate and the terms of miniaturisation weigh now; those that count, and no others."""
-        settled = self._frozen(step) or self.recipe.distilled_latent is not None
         found = {"distortion": 1.0, "perceptual": self.recipe.perceptual, "rate": 0.0}
-        if not settled:
+        if self._learns_a_rate(step):
             found["rate"] = controllers.weight(self.controller, "beta")
         controlled = {control.weight for control in self.recipe.controls}
         for name in ("prune", "quantise", "sparse"):
@@ -224,10 +227,9 @@ class VaeTraining:
 
     def _move(self, metrics: dict[str, float], loss: float, step: int) -> None:
         """Every controller takes a step; β's only while the encoder learns a rate."""
-        settled = self._frozen(step) or self.recipe.distilled_latent is not None
         measured = metrics | {"progress": controllers.progress(self.controller, loss)}
         for control in self.controls:
-            if control.quantity in measured and not (settled and control.weight == "beta"):
+            if control.quantity in measured and (control.weight != "beta" or self._learns_a_rate(step)):
                 controllers.move(self.controller, control, measured[control.quantity])
         metrics["progress"] = measured["progress"]
 

@@ -23,16 +23,28 @@ def stored_seq2seq(folder: Path, config: Seq2SeqConfig) -> MarianMTModel:
 
     Raises :class:`DataError` where it is missing or its ids are others.
     """
-    try:
-        stored = MarianConfig.from_dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder / 'config.json'}: not the configuration of a seq2seq ({error})") from None
-    wanted = marian_config(config)
+    stored, wanted = _stored_config(folder), marian_config(config)
     names = ("vocab_size", "decoder_vocab_size", "max_position_embeddings", "memory", "text_offset", "small_copies")
     pairs = {name: (getattr(stored, name, None), getattr(wanted, name, None)) for name in names}
     if differ := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
         raise DataError(f"{folder}: its seq2seq has other ids: {differ} (got, expected)")
-    model = from_marian(stored)
+    return _filled(stored, folder)
+
+
+def any_stored_seq2seq(folder: Path) -> MarianMTModel:
+    """The seq2seq of a zoo entry, whatever it reads and writes. Raises :class:`DataError` where it is missing."""
+    return _filled(_stored_config(folder), folder)
+
+
+def _stored_config(folder: Path) -> MarianConfig:
+    try:
+        return MarianConfig.from_dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / 'config.json'}: not the configuration of a seq2seq ({error})") from None
+
+
+def _filled(config: MarianConfig, folder: Path) -> MarianMTModel:
+    model = from_marian(config)
     load_weights(model, folder / "model.safetensors")
     return model
 
