@@ -29,7 +29,7 @@ from mvae.training.checkpoint import load_weights, save_tensors, unique_state
 from mvae.training.frozen_latent import reference_encoder
 from mvae.training.loop import process_group, train_stage
 from mvae.training.palette import SHARE, compute_palette
-from mvae.training.recall import encode_pixels, with_pictures
+from mvae.training.recall import with_pictures
 from mvae.training.recipe import Recipe, load_recipe
 from mvae.training.scenes import compute_scenes
 from mvae.training.seq2seq_stage import Seq2SeqTraining
@@ -148,7 +148,7 @@ def train_seq2seq(
         )
         if recipe.seq2seq.config.memory:
             palette = compute_palette(
-                vae, pictures, encode_pixels(vae, pictures.pixels, progress).numpy(), recipe.seq2seq.schedule.seed,
+                vae, pictures, views.tokens(vae.config)[:, 0].numpy(), recipe.seq2seq.schedule.seed,
                 folder / "palette.safetensors", f"{mark} {SHARE}", progress,
             )
     if dist.is_initialized() and made:

@@ -95,8 +95,7 @@ class Seq2SeqTraining:
         self.choices = [[v for v, text in enumerate(row) if v and text] for row in views.labels]
         self.memory, self.recall = None, None
         if recipe.config.memory:
-            cells = cell_index(views.mean.flatten(0, 1).float(), vae.config.levels)
-            tokens = cells_to_tokens(cells, vae.config.levels, vae.config.depth).unflatten(0, views.mean.shape[:2])
+            tokens = views.tokens(vae.config)
             small = small_tokens(vae, pictures) if recipe.config.small_copies else None
             self.memory = replace(memory_of(pictures.meta, tokens[:, 0], vae.config.latent_id, small), palette=palette)
             views_read = [[0, *row] for row in self.choices]

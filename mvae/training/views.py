@@ -11,9 +11,11 @@ from safetensors import safe_open
 from torch import Tensor
 from tqdm import tqdm
 
+from mvae.config import VaeConfig
 from mvae.data.captions import HUES, dominant_hue, may_mirror, may_recolour, nearest_colour, recoloured_label
 from mvae.data.dataset import Pictures, scale, shift, with_hue
 from mvae.models.mvae import MVAE
+from mvae.models.quantile import cell_index, cells_to_tokens
 from mvae.training.checkpoint import save_tensors, step_generator
 
 KINDS = ("nudge", "move", "mirror", "recolour", "recolour", "recolour")
@@ -30,6 +32,11 @@ class Views:
     """float16 [N, V, C, h, w], posterior standard deviations."""
     labels: list[list[str | None]]
     """[N][V] labels; ``None`` where the view would not be true and is never drawn."""
+
+    def tokens(self, vae: VaeConfig) -> Tensor:
+        """int64 [N, V, P]: the tokens of every view's mean."""
+        cells = cell_index(self.mean.flatten(0, 1).float(), vae.levels)
+        return cells_to_tokens(cells, vae.levels, vae.depth).unflatten(0, self.mean.shape[:2])
 
 
 def _variant(image: Tensor, pixels: np.ndarray, meta: dict, view: int, draw: list[float]) -> tuple[Tensor, str | None]:
