@@ -15,6 +15,7 @@ import gradio as gr
 from mvae.errors import MvaeError
 from ui.about import build_about
 from ui.api import build_api
+from ui.compare import CompareTab
 from ui.generate import ENGINE, GenerateTab
 from ui.latent_map import LatentMap
 from ui.library import Library
@@ -34,6 +35,8 @@ def build(library: Library, latent_map: LatentMap | None) -> gr.Blocks:
             GenerateTab(library, latent_map)
         with gr.Tab("Remix", id="remix"):
             RemixTab(library, {"concurrency_limit": 1, "concurrency_id": ENGINE, "trigger_mode": "once"})
+        with gr.Tab("Compare", id="compare-tab"):
+            CompareTab(library, RESULTS, {"concurrency_limit": 1, "concurrency_id": ENGINE, "trigger_mode": "once"})
         with gr.Tab("About", id="about"):
             build_about(library.vae(library.default_names[0]), library.default_names[0] in library.memory_names)
         build_api(library)

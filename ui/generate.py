@@ -13,7 +13,7 @@ from mvae.config import PROMPT_MAX_CHARACTERS, TEXT_MAX_TOKENS
 from mvae.errors import MvaeError, OptionError, PromptError
 from ui.cards import Card, data_url, render_cards
 from ui.charts import Speed, crowd_warning, empty_speed, render_speed
-from ui.compare import comparison
+from ui.column_notes import comparison
 from ui.history import FIELD, Made, picked, render_history, with_made
 from ui.latent_map import LatentMap
 from ui.library import Library

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import mvae
 from mvae.config import BEST_MODEL, DEFAULT_MODEL, VaeConfig
-from mvae.engine.entry import read_vae_config, split_name
+from mvae.engine.entry import read_entry, read_vae_config, split_name
+from mvae.engine.layers import Layer, layers
 from mvae.engine.memory import MEMORY
 from mvae.errors import MvaeError, UnknownModelError
 from zoo import fetch, manifest
@@ -71,6 +72,12 @@ class Library:
             "guidance": float(values.get("guidance") or usual.guidance),
             "temperature": float(values.get("temperature") or usual.temperature),
         }
+
+    def layers(self, name: str) -> list[Layer]:
+        """What the model's files are made of. Raises :class:`UnknownModelError`, or :class:`ZooError` where they are not
+        sound."""
+        self.bytes(name)
+        return layers(read_entry(name, self._folder))
 
     def get(self, name: str) -> "mvae.Model":
         """The loaded model. Raises :class:`UnknownModelError`, or :class:`ZooError` when its files cannot be used."""

@@ -1,4 +1,5 @@
-"""``python -m mvae reproduce STUDY``: latent, decoder, seq2seq, memory, prompts; and sheets."""
+"""``python -m mvae reproduce STUDY``: latent, decoder, seq2seq, memory, prompts, ablation, networks, tuning, refine,
+tiny-decoder; and sheets."""
 
 import argparse
 from pathlib import Path
@@ -39,6 +40,43 @@ def configure(parser: argparse.ArgumentParser) -> None:
     prompts.add_argument("--workers", type=int, default=2, help="models that draw side by side (default: %(default)s)")
     prompts.add_argument("--zoo", type=Path, help="zoo entry, or folder of entries, to use instead of the committed zoo")
     prompts.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    ablation = studies.add_parser("ablation", help="what each technique of miniaturisation costs and buys")
+    ablation.add_argument("--data", type=Path, default=Path("data/mnist"), help="built MNIST (default: %(default)s)")
+    ablation.add_argument("--out", type=Path, default=Path("runs/ablation"), help="one folder a trial (default: %(default)s)")
+    ablation.add_argument("--seeds", type=int, default=3, help="of every row (default: %(default)s)")
+    ablation.add_argument("--vae-steps", type=int, default=300, help="of every trial (default: %(default)s)")
+    ablation.add_argument("--word-steps", type=int, default=500, help="of every trial's seq2seq (default: %(default)s)")
+    ablation.add_argument("--repeat", type=int, default=30, help="rounds of timing (default: %(default)s)")
+    ablation.add_argument("--workers", type=int, default=2, help="trials side by side (default: %(default)s)")
+    ablation.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    ablation.add_argument("--plot", type=Path, default=Path("docs/ablation.png"), help="default: %(default)s")
+    ablation.add_argument("--json", action="store_true", help="print one JSON object")
+    networks = studies.add_parser("networks", help="layers, neurons, latent dimensions and sparse codes of a VAE of MNIST")
+    networks.add_argument("--data", type=Path, default=Path("data/mnist"), help="built MNIST (default: %(default)s)")
+    networks.add_argument("--seeds", type=int, default=3, help="of every arm (default: %(default)s)")
+    networks.add_argument("--epochs", type=int, default=10, help="of every arm (default: %(default)s)")
+    networks.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    networks.add_argument("--json", action="store_true", help="print one JSON object")
+    tuning = studies.add_parser("tuning", help="the paper's fixed settings against settings that were searched for")
+    tuning.add_argument("--data", type=Path, default=Path("data/mnist"), help="built MNIST (default: %(default)s)")
+    tuning.add_argument("--out", type=Path, default=Path("runs/tuning"), help="folder of the search (default: %(default)s)")
+    tuning.add_argument("--trials", type=int, default=40, help="of the search (default: %(default)s)")
+    tuning.add_argument("--search-epochs", type=int, default=6, help="of a trial (default: %(default)s)")
+    tuning.add_argument("--epochs", type=int, default=30, help="of both in the end (default: %(default)s)")
+    tuning.add_argument("--seeds", type=int, default=3, help="of both (default: %(default)s)")
+    tuning.add_argument("--ray", action="store_true", help="search with Ray Tune (requirements-ray.txt) instead of Optuna")
+    tuning.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    tuning.add_argument("--plot", type=Path, default=Path("docs/tuning.png"), help="default: %(default)s")
+    tuning.add_argument("--json", action="store_true", help="print one JSON object")
+    refine = _study(studies, "refine", "what refining a picture's posterior at run time buys")
+    refine.add_argument("--entry", type=Path, default=entry, help="zoo entry or run with a VAE (default: %(default)s)")
+    refine.add_argument("--pictures", type=int, default=64, help="never-seen drawings (default: %(default)s)")
+    refine.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    tiny = studies.add_parser("tiny-decoder", help="our decoders against diffusers' AutoencoderTiny, time alone")
+    tiny.add_argument("--models", metavar="MODEL", nargs="+", default=[DEFAULT_MODEL], help="default: %(default)s")
+    tiny.add_argument("--repeat", type=int, default=50, help="pictures that are timed (default: %(default)s)")
+    tiny.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    tiny.add_argument("--json", action="store_true", help="print one JSON object")
     sheets = _study(studies, "sheets", "100 fixed prompts: real drawing, through the tokens, generated")
     sheets.add_argument("--models", metavar="MODEL", nargs="+", default=[DEFAULT_MODEL], help="default: %(default)s")
     sheets.add_argument("--out", type=Path, default=Path("docs/sheets"), help="one PNG a model (default: %(default)s)")
@@ -66,6 +104,8 @@ def run(args: argparse.Namespace) -> dict:
     """Returns the table's rows, or the sheets' paths."""
     chosen = {
         "latent": _latent, "decoder": _decoder, "seq2seq": _seq2seq, "memory": _memory, "prompts": _prompts, "sheets": _sheets,
+        "ablation": _ablation, "networks": _networks, "tuning": _tuning, "refine": _refine,
+        "tiny-decoder": _tiny_decoder,
     }
     return chosen[args.study](args)
 
@@ -132,6 +172,55 @@ def _prompts(args: argparse.Namespace) -> dict:
             shown = {name: row[name] for name in ("object", "attribute", "of_label") if row[name] != ""}
             print(f"{row['set']:12} {row['asked']:24} " + "  ".join(f"{name} {value:.3f}" for name, value in shown.items()))
     return {"rows": rows}
+
+
+def _ablation(args: argparse.Namespace) -> dict:
+    from mvae.reproduce.ablation import run_all
+
+    rows = run_all(
+        args.data, args.out, seeds=args.seeds, vae_steps=args.vae_steps, word_steps=args.word_steps, repeat=args.repeat,
+        workers=args.workers, results=args.results, plot=args.plot,
+    )
+    line = "{arm:20} {bytes:.0f} B  {total_ms_p50:.1f} ms  CGA {cga:.3f} ± {cga_sd:.3f}  {psnr:.2f} dB  −ELBO {negative_elbo:.0f}"
+    return _rows(args, rows, line)
+
+
+def _networks(args: argparse.Namespace) -> dict:
+    from mvae.reproduce.networks import run_all
+
+    rows = run_all(args.data, seeds=args.seeds, epochs=args.epochs, results=args.results)
+    line = "{arm:16} −ELBO {negative_elbo:.2f} ± {negative_elbo_sd:.2f}  zeros {zeros:.3f}  {parameters} parameters"
+    return _rows(args, rows, line)
+
+
+def _tuning(args: argparse.Namespace) -> dict:
+    from mvae.reproduce.tuning import epochs_to_reach, run_all
+
+    rows = run_all(
+        args.data, args.out, trials=args.trials, search_epochs=args.search_epochs, epochs=args.epochs, seeds=args.seeds,
+        ray=args.ray, results=args.results, plot=args.plot,
+    )
+    last = {row["arm"]: row for row in rows}
+    reached = epochs_to_reach(rows, "tuned", last["fixed"]["negative_elbo"])
+    found = _rows(args, list(last.values()), "{arm:6} −ELBO {negative_elbo:.2f} ± {negative_elbo_sd:.2f} after {epoch} epochs")
+    if not args.json:
+        print(f"tuned is where fixed ends after {reached} epochs")
+    return found | {"tuned_epochs_to_fixed": reached}
+
+
+def _refine(args: argparse.Namespace) -> dict:
+    from mvae.reproduce.refine import run_all
+
+    rows = run_all(args.entry, args.data, pictures=args.pictures, results=args.results)
+    return _rows(args, rows, "{arm:14} −ELBO {negative_elbo:.0f} nats  gap {gap:.0f} ± {gap_sd:.0f}  {psnr:.2f} dB  {ms:.1f} ms")
+
+
+def _tiny_decoder(args: argparse.Namespace) -> dict:
+    from mvae.reproduce.tiny_decoder import run_all
+
+    rows = run_all(args.models, repeat=args.repeat, results=args.results)
+    line = "{arm:14} {side} px  {decode_ms:.2f} ms  AutoencoderTiny {tiny_ms:.2f} ms  {times_faster:.1f} times as fast"
+    return _rows(args, rows, line)
 
 
 def _sheets(args: argparse.Namespace) -> dict:

@@ -97,13 +97,13 @@ def parse(content: bytes, name: str):
         raise IntegrityError(f"{name}: not an ONNX file ({error})") from None
     if not model.graph.node:
         raise IntegrityError(f"{name}: not an ONNX file (it has no nodes)")
-    for tensor in _tensors(model):
+    for tensor in tensors(model):
         if tensor.data_location == _EXTERNAL or tensor.external_data:
             raise IntegrityError(f"{name}: tensor {tensor.name!r} keeps its data in another file; expected a single file")
     return model
 
 
-def _tensors(model):
+def tensors(model):
     """Every tensor of the model, in nested graphs and functions too."""
 
     def in_nodes(nodes):

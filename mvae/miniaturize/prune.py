@@ -58,7 +58,7 @@ def prune_vae(vae: MVAE, *, encoder: float = 0.0, decoder: float = 0.0) -> MVAE:
 def _pruned(half: nn.Module, example: Tensor, share: float, kept: tuple[nn.Module, ...]) -> nn.Module:
     """A copy without a share of its channels; modules ``kept`` keep all that they give."""
     names = {module: name for name, module in half.named_modules()}
-    plain = copy.deepcopy(half).eval()
+    plain = copy.deepcopy(half).eval().requires_grad_(True)  # the dependency graph is read from gradients: none, no graph
     if not share:
         return plain
     ignored = [plain.get_submodule(names[module]) for module in kept]
@@ -171,34 +171,44 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--encoder", type=float, default=0.0, help="share of the encoder's channels to remove")
     parser.add_argument("--decoder", type=float, default=0.0, help="share of the decoder's channels to remove")
     parser.add_argument("--feed-forward", type=float, default=0.0, help="share of the seq2seq's inner units to remove")
+    parser.add_argument("--decoder-layers", type=int, nargs="*", default=(), help="layers of the seq2seq's decoder to remove")
     parser.add_argument("--out", type=Path, required=True, help="folder that training may begin with (--warm-start)")
+    parser.add_argument("--seq2seq", type=Path, help="entry with the seq2seq to prune, where START is a run of a VAE alone")
     args = parser.parse_args(argv)
     try:
-        print(json.dumps(prune_entry(args.start, args.out, args.encoder, args.decoder, args.feed_forward)))
+        shares = (args.encoder, args.decoder, args.feed_forward)
+        print(json.dumps(prune_entry(args.start, args.out, *shares, tuple(args.decoder_layers), args.seq2seq)))
     except MvaeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def prune_entry(start: Path, out: Path, encoder: float, decoder: float, feed_forward: float) -> dict:
+def prune_entry(
+    start: Path, out: Path, encoder: float, decoder: float, feed_forward: float, decoder_layers: tuple[int, ...] = (),
+    seq2seq: Path | None = None,
+) -> dict:
     """Prune the entry ``start`` into the folder ``out``. Returns the widths that a recipe for fine-tuning has to name.
 
-    Raises :class:`DataError` where it is no entry, OptionError for shares out of range.
+    ``decoder_layers``: layers of the seq2seq's decoder, counted from 0, that are removed. ``seq2seq``: the entry that the
+    seq2seq is taken from, where it is not ``start``. Raises :class:`DataError` where one is no entry, OptionError for shares
+    or layers out of range.
     """
-    model = any_stored_seq2seq(start)
+    words = seq2seq or start
+    model = any_stored_seq2seq(words)
     try:
-        tokenizer = (start / "tokenizer.json").read_bytes()
+        tokenizer = (words / "tokenizer.json").read_bytes()
     except OSError as error:
-        raise DataError(f"{start}: not a zoo entry ({error})") from None
+        raise DataError(f"{words}: not a zoo entry ({error})") from None
     vae, model = prune_vae(stored_vae(start), encoder=encoder, decoder=decoder), prune_feed_forward(model, feed_forward)
+    model = remove_layers(model, decoder=decoder_layers)
     write_atomic(out / "vae_config.json", json.dumps(vae.config.to_dict(), indent=1).encode())
     write_atomic(out / "config.json", (json.dumps(model.config.to_dict(), indent=1) + "\n").encode())
     write_atomic(out / "tokenizer.json", tokenizer)
     save_tensors(out / "vae.safetensors", {n: t for n, t in unique_state(vae).items() if t.is_floating_point()})
     save_tensors(out / "model.safetensors", unique_state(model))
     widths = {name: value for name, value in vae.config.to_dict().items() if name.endswith(("_widths", "_hidden", "_tail"))}
-    return {**widths, "feed_forward": model.config.encoder_ffn_dim}
+    return {**widths, "feed_forward": model.config.encoder_ffn_dim, "decoder_layers": model.config.decoder_layers}
 
 
 if __name__ == "__main__":

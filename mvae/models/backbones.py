@@ -13,37 +13,44 @@ from mvae.errors import DataError
 KINDS = ("mlp", "conv")
 
 
-def body(kind: str, channels: int, side: int, width: int) -> nn.Module:
-    """Images [B, C, S, S] → features [B, H], H = ``width``: two hidden layers, or three strided convolutions and one layer.
+def body(kind: str, channels: int, side: int, width: int, layers: int = 2) -> nn.Module:
+    """Images [B, C, S, S] → features [B, H], H = ``width``: ``layers`` hidden layers, or three strided convolutions and one
+    layer.
 
     Raises :class:`DataError` for another kind.
     """
     if kind == "mlp":
-        return nn.Sequential(nn.Flatten(), nn.Linear(channels * side**2, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
+        return nn.Sequential(nn.Flatten(), *_hidden(channels * side**2, width, layers))
     if kind == "conv":
         widths = (channels, 32, 64, 128)
-        layers: list[nn.Module] = []
+        convolutions: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
-            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
+            convolutions += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
         small = halvings(side)[-1]
-        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * small**2, width), nn.ReLU())
+        return nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(widths[-1] * small**2, width), nn.ReLU())
     raise DataError(f"backbone {kind!r:.40}; expected one of {KINDS}")
 
 
-def generator(kind: str, latent: int, channels: int, side: int, width: int) -> nn.Module:
+def generator(kind: str, latent: int, channels: int, side: int, width: int, layers: int = 2) -> nn.Module:
     """Latents [B, D] → [B, channels, S, S], the likelihood's parameters: the way back of :func:`body`."""
     if kind == "mlp":
-        return nn.Sequential(
-            nn.Linear(latent, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, channels * side**2),
-            nn.Unflatten(1, (channels, side, side)),
-        )
+        last = (nn.Linear(width, channels * side**2), nn.Unflatten(1, (channels, side, side)))
+        return nn.Sequential(*_hidden(latent, width, layers), *last)
     if kind == "conv":
         sides = halvings(side)[::-1]
-        layers = [nn.Linear(latent, 128 * sides[0] ** 2), nn.ReLU(), nn.Unflatten(1, (128, sides[0], sides[0]))]
+        first, unfold = nn.Linear(latent, 128 * sides[0] ** 2), nn.Unflatten(1, (128, sides[0], sides[0]))
+        convolutions: list[nn.Module] = [first, nn.ReLU(), unfold]
         for inputs, outputs, size in zip((128, 64, 32), (64, 32, 32), sides[1:], strict=True):
-            layers += [nn.Upsample(size=size), nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
-        return nn.Sequential(*layers, nn.Conv2d(32, channels, 3, padding=1))
+            convolutions += [nn.Upsample(size=size), nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
+        return nn.Sequential(*convolutions, nn.Conv2d(32, channels, 3, padding=1))
     raise DataError(f"backbone {kind!r:.40}; expected one of {KINDS}")
+
+
+def _hidden(inputs: int, width: int, layers: int) -> list[nn.Module]:
+    made: list[nn.Module] = []
+    for number in range(layers):
+        made += [nn.Linear(width if number else inputs, width), nn.ReLU()]
+    return made
 
 
 def halvings(side: int) -> list[int]:

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from mvae.errors import DataError
 from mvae.models.mvae import MVAE
+from mvae.models.refine import Refinement
 
 
 class EncoderGraph(nn.Module):
@@ -14,10 +16,27 @@ class EncoderGraph(nn.Module):
         self.vae = vae
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        pixels = image.permute(0, 3, 1, 2).to(torch.float32) * (1 / 255)
-        premultiplied = torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], 1)
-        mean, log_variance = self.vae.encoder(premultiplied)
+        mean, log_variance = self.vae.encoder(premultiplied_pixels(image))
         return self.vae.tokens_from_mean(mean), mean, log_variance
+
+
+class RefinedEncoderGraph(nn.Module):
+    """``image`` uint8 [1, S, S, 4], straight alpha → ``tokens`` of the refined posterior (:mod:`mvae.models.refine`), its
+    ``mean`` and
+    ``log_variance``, and −ELBO ``before`` and ``after``, [1], nats. For VAEs that draw pictures as large as they read."""
+
+    def __init__(self, refinement: Refinement):
+        """Raises :class:`DataError` where the decoder draws another size than the encoder reads."""
+        super().__init__()
+        config = refinement.vae.config
+        if config.sticker_size != config.image_size:
+            raise DataError(f"refinement reads {config.image_size} px and draws {config.sticker_size}; expected one size")
+        self.refinement = refinement
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        pixels, vae = premultiplied_pixels(image), self.refinement.vae
+        mean, log_variance, before, after = self.refinement(pixels, *vae.encoder(pixels))
+        return vae.tokens_from_mean(mean), mean, log_variance, before, after
 
 
 class DecoderGraph(nn.Module):
@@ -29,6 +48,12 @@ class DecoderGraph(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         return straight_pixels(self.vae.decoder(self.vae.latents_from_tokens(tokens)).clamp(0, 1))
+
+
+def premultiplied_pixels(image: Tensor) -> Tensor:
+    """Straight alpha, uint8 [B, S, S, 4] → premultiplied float [B, 4, S, S] in [0, 1]."""
+    pixels = image.permute(0, 3, 1, 2).to(torch.float32) * (1 / 255)
+    return torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], 1)
 
 
 def straight_pixels(image: Tensor) -> Tensor:

@@ -35,6 +35,8 @@ class SystemConfig:
     """D."""
     backbone: str = "mlp"
     width: int = 400
+    layers: int = 2
+    """Hidden layers of the ``mlp`` backbone."""
     likelihood: str = "bernoulli"
     """``bernoulli`` (binary images), ``gaussian`` with ``variance``, or ``logistic`` (discretised, learned scale)."""
     variance: float = 0.01
@@ -74,9 +76,11 @@ class System(nn.Module):
     def __init__(self, config: SystemConfig):
         super().__init__()
         self.config = config
-        self.body = body(config.backbone, config.channels, config.side, config.width)
+        self.body = body(config.backbone, config.channels, config.side, config.width, config.layers)
         self.head = nn.Linear(config.width, self.head_size())
-        self.generator = generator(config.backbone, config.latent, config.channels, config.side, config.width)
+        self.generator = generator(
+            config.backbone, config.latent, config.channels, config.side, config.width, config.layers
+        )
         self.likelihood = Likelihood(config)
 
     def head_size(self) -> int:

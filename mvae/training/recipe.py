@@ -70,8 +70,18 @@ class VaeStage:
     """Controllers of these weights and of the learning rate; β has its own, made of ``rate_nats``, ``beta`` and ``beta_gain``."""
     composed_share: float = 0.0
     """Share of pictures that are compositions (:mod:`mvae.data.compose`): half of these show small things."""
+    augmented: bool = True
+    """Pictures are mirrored, moved, zoomed and turned in hue now and then; not where that makes something else of
+    them (digits)."""
     freeze_encoder_from: float = 0.8
     """Fraction of the run after which the encoder stands still and the decoder is fine-tuned on exact tokens alone."""
+    refined_from: float = 1.0
+    """Fraction of the run after which posteriors are refined by a few gradient steps (semi-amortised, :mod:`mvae.models.refine`):
+    the decoder learns from the refined ones, the encoder to give them at once. Costs as many decoder passes,
+    and more."""
+    refinement_steps: int = 3
+    refinement: float = 1e-3
+    """Weight of the encoder's divergence from the refined posterior, in nats per image."""
     freeze_statistics_from: float = 0.9
     """Fraction of the run after which the decoder's BatchNorm statistics stand still, as in use. Normalising by the batch hides
     rare latents whose activations explode under the running statistics: bright specks in the picture, and no room for int8."""

@@ -14,6 +14,7 @@ from mvae.models.discriminator import PatchDiscriminator, adversarial_terms
 from mvae.models.fake_quantise import FakeQuantisedConv2d, fake_quantise
 from mvae.models.mvae import MVAE, Encoder
 from mvae.models.perceptual import PerceptualDistance
+from mvae.models.refine import Refinement
 from mvae.objective import (
     at_side,
     edge_aware_distortion,
@@ -49,7 +50,9 @@ class VaeModule(nn.Module):
 
     def forward(self, batch: dict) -> dict[str, Tensor]:
         """What the VAE returns and, where ``batch["judged"]``, the terms of :func:`adversarial_terms`."""
-        if self.taught:
+        if batch.get("refined"):
+            outputs = self._refined(batch["image"], batch["refined"])
+        elif self.taught:
             outputs = self._taught(batch["image"])
         else:
             outputs = self.vae(batch["image"], batch["noisy"])
@@ -57,6 +60,20 @@ class VaeModule(nn.Module):
             seen = outputs["reconstruction"]
             outputs |= adversarial_terms(self.discriminator, at_side(batch["image"], seen.shape[-1]), seen)
         return outputs
+
+    def _refined(self, image: Tensor, steps: int) -> dict[str, Tensor]:
+        """What the decoder makes of posteriors that were refined, beside those of the encoder."""
+        mean, log_variance = self.vae.encoder(image)
+        training = self.vae.decoder.training
+        with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
+            refined = Refinement(self.vae, steps=steps, samples=1).to(image.device)(image, mean.detach(), log_variance.detach())
+        self.vae.train()
+        self.vae.decoder.train(training)
+        z = refined[0] + torch.exp(0.5 * refined[1]) * torch.randn_like(mean)
+        return {
+            "reconstruction": self.vae.decoder(z), "mean": mean, "log_variance": log_variance, "refined_mean": refined[0],
+            "refined_log_variance": refined[1], "gap": (refined[2] - refined[3]).mean(),
+        }
 
     def _taught(self, image: Tensor) -> dict[str, Tensor]:
         """Posteriors of the VAE and of the teacher, and what the decoder makes of the teacher's tokens."""
@@ -146,15 +163,19 @@ class VaeTraining:
         generator = step_generator(self.schedule.seed, step, rank)
         indices = epoch_indices(len(self.train), self.schedule.batch, step, self.schedule.seed)[rank::world]
         device = next(self.module.parameters()).device
-        image = augment(self.train.batch(indices, device), generator)
+        image = self.train.batch(indices, device)
+        if self.recipe.augmented:
+            image = augment(image, generator)
         if self.composer is not None:
             for row in (torch.rand(len(image), generator=generator) < self.recipe.composed_share).nonzero().flatten().tolist():
                 scene = self.composer.plan(int(torch.randint(1 << 40, (), generator=generator)))
                 image[row] = torch.from_numpy(self.composer.draw(scene).copy()).to(device).permute(2, 0, 1) / 255
         image = image.contiguous(memory_format=torch.channels_last)
         noisy = torch.rand(len(indices), generator=generator) < self.recipe.noisy_share
+        refines = self._learns_a_rate(step) and self._reached(self.recipe.refined_from, step)
         judged = self.module.discriminator is not None and self._reached(self.recipe.adversarial_from, step)
-        return {"image": image, "noisy": noisy & (not self._frozen(step)), "judged": judged}
+        found = {"image": image, "noisy": noisy & (not self._frozen(step)), "judged": judged}
+        return found | {"refined": self.recipe.refinement_steps if refines else 0}
 
     def loss(self, outputs: dict[str, Tensor], batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
         seen = outputs["reconstruction"]
@@ -186,6 +207,11 @@ class VaeTraining:
             terms["distillation"], weights["distillation"] = distance, self.recipe.distillation
             same = tokens == self.module.vae.tokens_from_mean(outputs["teacher_mean"])
             metrics |= {"distillation_nats": distance.item(), "same_tokens": same.float().mean().item()}
+        if "refined_mean" in outputs:
+            taught = (outputs["refined_mean"], outputs["refined_log_variance"])
+            terms["refinement"] = latent_distillation(*taught, outputs["mean"], outputs["log_variance"]).mean()
+            weights["refinement"] = self.recipe.refinement
+            metrics |= {"refinement_nats": terms["refinement"].item(), "amortisation_gap_nats": outputs["gap"].item()}
         if self.module.discriminator is not None:
             weights |= {"discriminator": 1.0, "generator": self.recipe.adversarial, "matching": self.recipe.matching}
             for name in ("discriminator", "generator", "matching"):

@@ -14,7 +14,7 @@ from mvae.engine.entry import split_name
 from mvae.errors import DataError, OptionError, PromptError, TokensError
 from ui.cards import Card, render_cards
 from ui.charts import Speed, render_speed
-from ui.compare import comparison, psnr_on_white
+from ui.column_notes import comparison, psnr_on_white
 from ui.latent_map import FIELDS, LatentMap, latents_of, pack_atlas, principal_plane
 from ui.messages import explain, notice
 from ui.token_grid import render_grids

@@ -78,6 +78,11 @@ def test_channels_go_and_the_configuration_builds_what_is_left(vae):
     assert torch.equal(again.decode_tokens(tokens), small.decode_tokens(tokens))
 
 
+def test_weights_that_stand_still_are_pruned_alike(vae):
+    still = copy.deepcopy(vae).requires_grad_(False)
+    assert prune_vae(still, encoder=0.25, decoder=0.5).config == prune_vae(vae, encoder=0.25, decoder=0.5).config
+
+
 def test_what_hardly_counts_goes_first(vae):
     """Half of the hidden channels are nearly dead; without exactly them the picture stays."""
     faint = weak(copy.deepcopy(vae), 0.5, 1e-4)

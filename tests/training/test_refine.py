@@ -1,19 +1,25 @@
 """Refinement of one picture's posterior: gradients written out, bounds that tighten, a graph without torch."""
 
-import io
+from dataclasses import replace
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
+from export.refiner import export_refiner
 from mvae.config import VaeConfig
-from mvae.errors import DataError, OptionError
+from mvae.data.dataset import Pictures
+from mvae.engine.refiner import Refiner
+from mvae.errors import DataError, IntegrityError, OptionError
+from mvae.models.export_wrappers import RefinedEncoderGraph, premultiplied_pixels
 from mvae.models.mvae import MVAE
 from mvae.models.refine import Refinement, refine
 from mvae.models.reverse import forward_and_backward
 from mvae.objective import gaussian_kl, gaussian_log_likelihood
+from mvae.training.recipe import load_recipe
+from mvae.training.vae_stage import VaeTraining
 
 CONFIG = VaeConfig(
     image_size=48, patch=4, grid=4, levels=4, latent_id="test", encoder_widths=(8, 12, 16), encoder_blocks=(0, 1, 0),
@@ -93,22 +99,46 @@ def test_steps_tighten_the_bound_and_more_steps_tighten_it_more(vae):
         assert (fresh.gradient(image, many.mean, many.log_variance)[0] < amortised).all()
 
 
-def test_it_runs_without_torch(vae):
-    refinement = Refinement(vae, steps=2, samples=1)
-    image = torch.rand(1, 4, 48, 48)
+def test_a_graph_refines_without_torch(vae, tmp_path):
+    path = tmp_path / "deep" / "refiner.onnx"
+    report = export_refiner(vae, path, steps=2)
+    assert report["after"] < report["before"] and path.stat().st_size == report["bytes"]
+    pixels = torch.randint(0, 256, (1, 48, 48, 4), dtype=torch.uint8)
+    image = premultiplied_pixels(pixels)
     with torch.no_grad():
-        mean, log_variance = vae.encoder(image)
-        expected = refinement(image, mean, log_variance)
-    buffer = io.BytesIO()
-    names = ["image", "mean", "log_variance"], ["refined_mean", "refined_log_variance", "before", "after"]
-    torch.onnx.export(
-        refinement, (image, mean, log_variance), buffer, input_names=names[0], output_names=names[1], opset_version=18,
-        dynamo=False,
-    )
-    session = onnxruntime.InferenceSession(buffer.getvalue(), providers=["CPUExecutionProvider"])
-    found = session.run(names[1], {n: t.numpy() for n, t in zip(names[0], (image, mean, log_variance), strict=True)})
-    for got, wanted in zip(found, expected, strict=True):
-        np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-3, atol=1e-2)
+        mean, log_variance, before, after = Refinement(vae, steps=2)(image, *vae.encoder(image))
+    found = Refiner(path).refine(Image.fromarray(pixels[0].numpy(), "RGBA"))
+    np.testing.assert_allclose(found.mean, mean[0].numpy(), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found.log_variance, log_variance[0].numpy(), rtol=1e-3, atol=1e-3)
+    assert found.before == pytest.approx(float(before), rel=1e-3) and found.after == pytest.approx(float(after), rel=1e-3)
+    assert found.tokens == tuple(vae.tokens_from_mean(torch.from_numpy(found.mean)[None])[0].tolist())
+
+
+def test_files_that_are_no_refiner_are_refused(tmp_path, vae):
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        Refiner(tmp_path / "none.onnx")
+    (tmp_path / "bad.onnx").write_bytes(b"no graph")
+    with pytest.raises(IntegrityError):
+        Refiner(tmp_path / "bad.onnx")
+    half = MVAE(replace(CONFIG, decoded_size=24, patch=2, image_size=48, decoder_widths=(16, 12), decoder_blocks=(0, 0),
+                        encoder_widths=(8, 8, 12, 16), encoder_blocks=(0, 0, 0, 0), grid=6))
+    with pytest.raises(DataError, match="one size"):
+        RefinedEncoderGraph(Refinement(half))
+
+
+def test_the_last_phase_of_training_learns_from_refined_posteriors(vae):
+    pictures = Pictures(np.random.default_rng(0).integers(0, 256, (8, 64, 64, 4), np.uint8), ["a"] * 8, [{}] * 8)
+    tiny = load_recipe("tiny").vae
+    stage = replace(tiny, perceptual=0.0, refined_from=0.5, refinement_steps=2)
+    training = VaeTraining(stage, pictures, pictures)
+    assert training.batch(2, 0, 1)["refined"] == 0 and training.batch(6, 0, 1)["refined"] == 2
+    assert training.batch(11, 0, 1)["refined"] == 0  # the encoder stands still by then
+    batch = training.batch(6, 0, 1)
+    loss, metrics = training.loss(training.module(batch), batch, 6)
+    loss.backward()
+    assert metrics["amortisation_gap_nats"] > 0 and metrics["refinement_nats"] > 0
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in training.module.vae.encoder.parameters())
+    assert training.module.vae.encoder.training
 
 
 @pytest.mark.parametrize("change", [{"steps": 0}, {"rate": 0.0}, {"variance": -1.0}, {"samples": 0}])

@@ -270,6 +270,13 @@
     const button = event.target.closest?.("[data-hand]");
     if (button) hand(button.dataset.hand, button.dataset.value);
   });
+  document.addEventListener("keydown", (event) => {
+    const mark = event.target.closest?.("[role=button][data-hand]"); // what is no <button> hears no Enter of its own
+    if (mark && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      hand(mark.dataset.hand, mark.dataset.value);
+    }
+  });
 
   const PAINTER_STYLE = `
     :host { display: block; position: relative; aspect-ratio: 1; border-radius: 14px; overflow: hidden; border: 1px solid var(--line);

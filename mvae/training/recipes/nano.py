@@ -1,9 +1,9 @@
-"""nano: 64 px stickers from the shared tokens, in 3 MB; encoder, decoder and seq2seq are distilled.
+"""nano: 64 px stickers from the shared tokens, in 3 MB.
 
     python -m mvae train nano --out runs/nano --resume
 
-Its image encoder learns the posterior of the latent's reference encoder, its decoder the reference's tokens, its seq2seq what
-that of base makes of the same pages and words.
+Its image encoder learns the posterior of the latent's reference encoder, its decoder the reference's tokens. Its seq2seq learns
+from the pictures at first, which takes a third of the time of a step with a teacher; ``nano_distilled`` goes on with one.
 """
 
 from dataclasses import replace
@@ -31,10 +31,9 @@ RECIPE = Recipe(
     ),
     seq2seq=replace(
         TEACHER.seq2seq,
-        teacher="zoo/models/base",
         config=replace(TEACHER.seq2seq.config, d_model=96, encoder_layers=2, decoder_layers=3, feed_forward=384),
         schedule=replace(
-            TEACHER.seq2seq.schedule, steps=6000, learning_rate=4e-3, hidden_learning_rate=8e-3, warmup=200, ema=0.998
+            TEACHER.seq2seq.schedule, steps=4000, learning_rate=4e-3, hidden_learning_rate=8e-3, warmup=200, ema=0.998
         ),
     ),
 )
