@@ -4,6 +4,7 @@ buys."""
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -26,6 +27,7 @@ from ui.names import EXAMPLES, megabytes, model_title, style_choices
 from ui.pareto import pareto_plot
 from ui.tables import ablation_table, layer_tables
 from ui.theme import html
+from zoo.shortcomings import shortcomings
 
 ROUNDS = (3, 10, 30)
 GAIN = 4
@@ -117,6 +119,14 @@ class CompareTab:
 
     # Helpers
 
+    def _warn(self) -> None:
+        """Levels that are not smaller, or slower, than a larger one of their size."""
+        sizes = {name: self.library.bytes(name) for name in self.library.names}
+        said = shortcomings(sizes, latencies(self.results)[0])
+        if said:
+            lines = "; ".join(f"{model_title(name)}: {', '.join(notes)}" for name, notes in said.items())
+            html(f'<p class="hint" id="shortcomings">Mind: {escape(lines)}.</p>')
+
     def _machine(self) -> str:
         return machine(threads=1)["cpu"]
 
@@ -152,6 +162,7 @@ class CompareTab:
         with gr.Column(elem_id="compare"):
             html('<h2>Smaller, faster, better: choose two</h2><p class="sub">Press a model to put it beside another on the same '
                  "sticker. The line joins those that none beats in both.</p>")
+            self._warn()
             plot = html(pareto_plot(self.points, self.cpu, second), elem_id="pareto")
             with gr.Row(elem_id="compare-measure"):
                 measure = gr.Button("Measure here", scale=0, elem_id="compare-measure-button")

@@ -12,6 +12,7 @@ from pathlib import Path
 from mvae.config import LEVELS, VaeConfig
 from mvae.errors import IntegrityError, MvaeError
 from zoo import manifest
+from zoo.shortcomings import bench_times, shortcomings
 
 CARD = "README.md"
 GRAPHS = ("encoder_model", "decoder_model_merged", "vae_encoder", "vae_decoder")
@@ -65,6 +66,7 @@ def card(entry: Path) -> str:
         "## Levels", "",
         "| level | " + " | ".join(GRAPHS) + " | bytes in all | of fp32 | how |", "|---|" + "---:|" * (len(GRAPHS) + 2) + "---|",
         *(_level_row(level, row, sizes.get("fp32")) for level, row in sizes.items()), "",
+        *_against(listed.name, {level: sum(row) for level, row in sizes.items()}),
         "## Agreement with PyTorch", "",
         "On the inputs of `golden.npz`. *Error* is the root mean square difference over the reference's standard deviation.", "",
         "| level | " + " | ".join(label for _, label, _ in PARITY) + " |", "|---|" + "---:|" * len(PARITY),
@@ -99,6 +101,14 @@ def _parity_row(level: str, found: dict) -> str:
 def _level_row(level: str, sizes: list[int], reference: list[int] | None) -> str:
     share = f"{sum(sizes) / sum(reference):.2f}×" if reference else ""
     return f"| {level} | " + " | ".join(f"{size:,}" for size in (*sizes, sum(sizes))) + f" | {share} | {LEVEL_NOTES[level]} |"
+
+
+def _against(name: str, sizes: dict[str, int]) -> list[str]:
+    """A level that is not smaller or not faster than a larger one says so."""
+    if name.endswith("-pruned"):
+        return []
+    said = shortcomings({f"{name}-{level}": size for level, size in sizes.items()}, bench_times())
+    return [*(f"* `{model}`: {', '.join(notes)}" for model, notes in said.items()), ""] if said else []
 
 
 def _memory_row(listed: manifest.Manifest, seq2seq: dict) -> list[str]:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from mvae.engine.model import Model, load
 from mvae.engine.options import Options, check_options
 from mvae.errors import OptionError
-from mvae.evaluate.ceilings import by_part, hits, measure, recognition
+from mvae.evaluate.ceilings import STATED_SIDE, by_part, hits, measure, recognition, resample
 from mvae.evaluate.drawings import Stored, decode_drawings, list_drawings
 from mvae.evaluate.draws import Draw, choose_pairs, draw_tokens
 from mvae.evaluate.frechet import frechet_distance
@@ -71,6 +71,13 @@ def generated_ranks(
 
     ``split`` "unseen": each drawing of a concept never trained on once, of which a model with a memory may read the drawing.
     """
+    stickers, pairs, options = drawn_stickers(request, split)
+    ranks, embeddings = recognition(judge, stickers, np.array([pair.concept for pair in pairs]), "judging stickers")
+    return ranks, pairs, embeddings, options
+
+
+def drawn_stickers(request: Request, split: str = "train") -> tuple[np.ndarray, list[Stored], Options]:
+    """Stickers uint8 [N, S, S, 4], straight alpha, the real drawings asked for [N], and the options used."""
     model = load(request.model, threads=1, folder=request.zoo)
     options = _options(request, model)
     stored = list_drawings(request.data, "train")
@@ -78,9 +85,7 @@ def generated_ranks(
     pairs = [stored[number] for number in choose_pairs(stored, split, samples, request.seed)]
     draws = [Draw(pair.label, pair.style, request.seed + number) for number, pair in enumerate(pairs)]
     tokens_NP = draw_tokens(request.model, request.zoo, options, draws, request.cache, request.workers)
-    stickers = decode_all(model, tokens_NP, "decoding stickers")
-    ranks, embeddings = recognition(judge, stickers, np.array([pair.concept for pair in pairs]), "judging stickers")
-    return ranks, pairs, embeddings, options
+    return decode_all(model, tokens_NP, "decoding stickers"), pairs, options
 
 
 def evaluate(request: Request, judge: Judge | None = None) -> dict:
@@ -89,7 +94,12 @@ def evaluate(request: Request, judge: Judge | None = None) -> dict:
     Raises OptionError, DataError, UnknownModelError or IntegrityError.
     """
     judge = judge or Judge()
-    ranks, pairs, embeddings, options = generated_ranks(request, judge)
+    stickers, pairs, options = drawn_stickers(request)
+    concepts = np.array([pair.concept for pair in pairs])
+    ranks, embeddings = recognition(judge, stickers, concepts, "judging stickers")
+    small = ranks  # sizes are compared at the smallest one's
+    if stickers.shape[1] > STATED_SIDE:
+        small = recognition(judge, resample(stickers, STATED_SIDE), concepts, f"judging stickers at {STATED_SIDE} px")[0]
     model = load(request.model, threads=1, folder=request.zoo)
     stored = list_drawings(request.data, "train")
     chosen = list(dict.fromkeys(choose_pairs(stored, "train", request.samples, request.seed)))
@@ -103,6 +113,7 @@ def evaluate(request: Request, judge: Judge | None = None) -> dict:
         **asdict(options),
         "cga": hits(ranks, 1),
         "cga_5": hits(ranks, 5),
+        f"cga_{STATED_SIDE}": hits(small, 1),
         "cga_by_style": by_part(ranks, np.array([pair.style for pair in pairs]), 1),
         "cga_by_group": by_part(ranks, np.array([pair.group for pair in pairs]), 1),
         "cga_of_token_ceiling": hits(ranks, 1) / max(seen["token_ceiling"], 1e-9),

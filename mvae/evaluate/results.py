@@ -15,14 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mvae.errors import DataError, InputError, MvaeError
-from mvae.evaluate.study_tables import STUDIES, table
+from mvae.evaluate.miniaturisation_tables import ALL_STUDIES
+from mvae.evaluate.study_tables import table
 from mvae.files import write_atomic
 from mvae.machine import cpu_name, slug
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NOTHING = "No result has been recorded yet: `python -m mvae evaluate` and `python -m mvae bench` write to `zoo/results`."
-KINDS = ("evaluate", "compare", "bench", *STUDIES)
+KINDS = ("evaluate", "compare", "bench", *ALL_STUDIES)
 _NAME = re.compile(rf"(?P<kind>{'|'.join(KINDS)})-(?P<subject>.+)-(?P<date>\d{{4}}-\d{{2}}-\d{{2}})\.csv")
 _MEASURES = ("measure", "concepts", "style", "group", "value", "samples", "machine", "command")
 _PARTED = ("cga", "token_ceiling", "real_ceiling")
@@ -144,14 +145,16 @@ def _evaluations(paths: list[Path]) -> list[str]:
         "",
         "CGA: share of stickers of which a judge, trained on other drawing styles, names the requested concept first among all "
         "concepts. "
-        "Its ceilings are its scores on real drawings: as they are (real), and after encode → tokens → decode (token). Unseen "
-        "concepts were never trained on; a model with a memory may read their drawings there.",
+        "Its ceilings are its scores on real drawings: as they are (real), and after encode → tokens → decode (token). At 64 px: "
+        "the stickers shrunk to the size of the smallest model's. Unseen concepts were never trained on; a model with a "
+        "memory may read their drawings there.",
         "",
     ]
     head = [
         "model",
         "CGA",
         "CGA, top 5",
+        "CGA at 64 px",
         "token ceiling",
         "real ceiling",
         "CGA, unseen concepts",
@@ -165,6 +168,7 @@ def _evaluations(paths: list[Path]) -> list[str]:
             f"`{numbers[MODEL]}`",
             cell(numbers, "cga"),
             cell(numbers, "cga_5"),
+            cell(numbers, "cga_64"),
             cell(numbers, "token_ceiling"),
             cell(numbers, "real_ceiling"),
             cell(numbers, "cga", "unseen"),
@@ -277,7 +281,7 @@ def render(folder: Path) -> str:
     """The block between the marks, without them: Markdown that depends on the files in ``folder`` alone."""
     kinds = newest(folder)
     lines = _evaluations(kinds["evaluate"]) + _comparisons(kinds["compare"]) + _latencies(kinds["bench"])
-    for kind, tables in STUDIES.items():
+    for kind, tables in ALL_STUDIES.items():
         rows = [row for path in kinds[kind] for row in _read(path)]
         lines += [*tables(rows), "", _provenance(kinds[kind]), ""] if rows else []
     return "\n".join(lines).rstrip("\n") or NOTHING

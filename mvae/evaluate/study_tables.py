@@ -22,8 +22,8 @@ def latent_table(rows: Rows) -> list[str]:
     body = [
         [
             f"`{row['arm']}`", row["about"], row["tokens"], row["bytes"], f"{float(row['kl_nats']):.0f}",
-            _share(row["token_ceiling"]), _share(row["of_real_ceiling"]), f"{float(row['psnr']):.2f}", _share(row["ssim"]),
-            _share(row["perceptual"]),
+            share(row["token_ceiling"]), share(row["of_real_ceiling"]), f"{float(row['psnr']):.2f}", share(row["ssim"]),
+            share(row["perceptual"]),
             f"{row['codes_used']} of {row['codebook']}", f"{float(row['tokens_ms']):.0f}",
         ]
         for row in rows
@@ -40,9 +40,9 @@ def decoder_table(rows: Rows) -> list[str]:
     head = ["loss", "what differs", "token ceiling", "of real ceiling", "top 5", "PSNR, dB", "SSIM", "perceptual distance"]
     body = [
         [
-            row["arm"], row["about"], f"{_share(row['token_ceiling'])} ({_share(row['token_ceiling_seen'])})",
-            _share(row["of_real_ceiling"]), _share(row["token_ceiling_5"]),
-            f"{float(row['psnr']):.2f} ({float(row['psnr_seen']):.2f})", _share(row["ssim"]), _share(row["perceptual"]),
+            row["arm"], row["about"], f"{share(row['token_ceiling'])} ({share(row['token_ceiling_seen'])})",
+            share(row["of_real_ceiling"]), share(row["token_ceiling_5"]),
+            f"{float(row['psnr']):.2f} ({float(row['psnr_seen']):.2f})", share(row["ssim"]), share(row["perceptual"]),
         ]
         for row in rows
     ]
@@ -59,7 +59,7 @@ def seq2seq_table(rows: Rows) -> list[str]:
     body = [
         [
             f"`{row['arm']}`", row["about"], f"{float(row['nats_trained']):.2f}", f"{float(row['nats_unseen']):.2f}",
-            _share(row["object"]), _share(row["object_5"]), f"{int(row['parameters']) / 1e6:.1f} M",
+            share(row["object"]), share(row["object_5"]), f"{int(row['parameters']) / 1e6:.1f} M",
             f"{float(row['seconds_per_step']):.2f}",
         ]
         for row in rows
@@ -77,7 +77,7 @@ def memory_table(rows: Rows) -> list[str]:
     body = [
         [
             row["set"], row["arm"], row["guidance"] or "–",
-            *(_share(row[name]) for name in ("object", "object_5", "colour")), row["stickers"],
+            *(share(row[name]) for name in ("object", "object_5", "colour")), row["stickers"],
             f"{int(row['bytes']) / 1e6:.1f}" if row["bytes"] else "–", row["steps"] or "–",
         ]
         for row in rows
@@ -100,12 +100,13 @@ def prompts_table(rows: Rows) -> list[str]:
         "object", "of_label", "token_object", "real_object", "attribute", "token_attribute", "real_attribute",
         "tokens_as_nearest", "recited",
     )
-    body = [[f"{row['set']}: {row['asked']}", *(_share(row[name]) for name in names), row["stickers"]] for row in rows]
+    body = [[f"{row['set']}: {row['asked']}", *(share(row[name]) for name in names), row["stickers"]] for row in rows]
     title = f"### Other words, languages and combinations: `{rows[0]['model']}`"
     return [title, "", about, "", *table(head, body)]
 
 
-def _share(value: str) -> str:
+def share(value: str) -> str:
+    """Three digits, or a dash where nothing was measured."""
     return f"{float(value):.3f}" if value else "–"
 
 

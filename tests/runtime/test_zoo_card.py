@@ -8,6 +8,7 @@ import pytest
 
 from mvae.errors import IntegrityError
 from zoo import card, manifest
+from zoo.shortcomings import bench_times, shortcomings
 
 TINY = Path(__file__).resolve().parents[1] / "data" / "tiny-zoo" / "tiny"
 
@@ -56,3 +57,16 @@ def test_a_malformed_entry_is_refused(entry, capsys):
     assert card.main([str(entry)]) == 1 and "parity.json" in capsys.readouterr().err
     assert (entry / card.CARD).read_bytes() == before
     assert card.main([]) == 2
+
+
+def test_a_level_that_is_not_smaller_or_slower_says_so(tmp_path):
+    sizes = {"a-fp32": 100, "a-fp16": 100, "a-int8": 30, "b-int8": 500, "a-pruned": 20}
+    times = {"a-fp32": 10.0, "a-fp16": 10.4, "a-int8": 12.0, "b-int8": 90.0}
+    assert shortcomings(sizes, times) == {
+        "a-fp16": ["not smaller than a-fp32"],
+        "a-int8": ["slower than a-fp32 (12 against 10 ms)", "slower than a-fp16 (12 against 10 ms)"],
+    }
+    assert shortcomings(sizes, {}) == {"a-fp16": ["not smaller than a-fp32"]} and bench_times(tmp_path) == {}
+    (tmp_path / "bench-x-2026-01-01.csv").write_text("model,total_ms_p50\na-fp32,1.5\n")
+    (tmp_path / "bench-y-2025-12-31.csv").write_text("model,total_ms_p50\na-fp32,9\n")
+    assert bench_times(tmp_path) == {"a-fp32": 1.5}
