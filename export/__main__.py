@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from mvae.config import LEVELS
+from mvae.engine.entry import PRUNED
 from mvae.errors import InputError, MvaeError
 
 
@@ -50,16 +51,24 @@ def run(args: argparse.Namespace) -> list[dict]:
     reports = []
     for entry in [args.entry] if args.entry else _incomplete(args.zoo, args.force):
         options["say"](f"{entry}: loading the stored weights")
-        reports.append(build_entry(load_entry(entry), entry, again=True, **options).to_dict())
+        wanted = options | ({"levels": levels_of(entry.name)} if args.zoo else {})
+        reports.append(build_entry(load_entry(entry), entry, again=True, **wanted).to_dict())
     return reports
+
+
+def levels_of(entry: str) -> tuple[str, ...]:
+    """The levels that an entry of the zoo has when it is complete: a pruned one is int8 alone."""
+    return ("int8",) if entry.endswith(f"-{PRUNED}") else LEVELS
 
 
 def _incomplete(folder: Path, force: bool) -> list[Path]:
     from export.sessions import GRAPHS, graph_path
     from zoo import fetch
 
-    return [path for path in fetch.entries(folder).values()
-            if force or not all(graph_path(path / "onnx", graph, level).is_file() for graph in GRAPHS for level in LEVELS)]
+    def complete(path: Path) -> bool:
+        return all(graph_path(path / "onnx", graph, level).is_file() for graph in GRAPHS for level in levels_of(path.name))
+
+    return [path for path in fetch.entries(folder).values() if force or not complete(path)]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -25,7 +25,7 @@ EXAMPLES = (
 FOREIGN_EXAMPLES = ("pomme rouge", "Rakete", "gato", "太陽", "사과", "пицца")
 """Prompts in French, German, Spanish, Japanese, Korean and Russian: six of the 28 languages."""
 
-LEVEL_HINTS = {"fp32": "reference", "fp16": "half precision", "int8": "quantised"}
+LEVEL_HINTS = {"fp32": "reference", "fp16": "half precision", "int8": "quantised", "pruned": "channels removed"}
 
 
 def style_choices() -> list[tuple[str, str]]:

@@ -77,7 +77,7 @@ def test_commands_in_the_readme_are_understood(readme):
     commands = [line for line in readme.splitlines() if line.startswith(("python -m mvae ", "python -m export "))]
     lines = [shlex.split(line, comments=True)[2:] for line in commands]
     verbs = {line[1] for line in lines if line[0] == "mvae"}
-    assert verbs == {"generate", "encode", "decode", "bench", "data", "train", "evaluate", "remember"}
+    assert verbs == {"generate", "encode", "decode", "bench", "data", "train", "evaluate", "remember", "reproduce"}
     for module, *arguments in lines:
         if module == "export":
             export_parser().parse_args(arguments)

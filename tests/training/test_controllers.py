@@ -12,7 +12,7 @@ from mvae.data.dataset import Pictures
 from mvae.errors import DataError
 from mvae.models.blocks import ResidualBlock, channel_groups, faint_rows
 from mvae.objective import group_lasso
-from mvae.training import controllers
+from mvae.training import controllers, plot_metrics
 from mvae.training.controllers import Control
 from mvae.training.loop import train_stage
 from mvae.training.recipe import load_recipe
@@ -120,3 +120,13 @@ def test_weights_of_nothing_cost_nothing():
     training = VaeTraining(TINY, pictures(), pictures())
     assert set(training._weights(0)) == {"distortion", "perceptual", "rate"}
     assert training._weights(10**6)["rate"] == 0  # the encoder stands still by then
+
+
+def test_what_moved_is_plotted(tmp_path, capsys):
+    with pytest.raises(DataError, match="not found"):
+        plot_metrics.draw(tmp_path, tmp_path / "plot.png")
+    (tmp_path / "metrics.csv").write_text("step,loss,beta,still\n25,2,1e-4,3\n50,1,2e-4,3\n")
+    assert plot_metrics.main([str(tmp_path)]) == 0 and capsys.readouterr().out == "loss, beta\n"
+    assert (tmp_path / "metrics.png").read_bytes()[:4] == b"\x89PNG"
+    (tmp_path / "metrics.csv").write_text("step,loss\n25,2\n50,2\n")
+    assert plot_metrics.main([str(tmp_path)]) == 2 and "nothing changes" in capsys.readouterr().err
