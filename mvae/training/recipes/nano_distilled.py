@@ -13,6 +13,6 @@ RECIPE = replace(
     seq2seq=replace(
         FIRST.seq2seq,
         teacher="zoo/models/base",
-        schedule=replace(FIRST.seq2seq.schedule, steps=1200, learning_rate=2e-3, hidden_learning_rate=4e-3, warmup=50, ema=0.997),
+        schedule=replace(FIRST.seq2seq.schedule, steps=400, learning_rate=1.5e-3, hidden_learning_rate=3e-3, warmup=30, ema=0.993),
     ),
 )
