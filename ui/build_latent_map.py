@@ -1,4 +1,4 @@
-"""python -m ui.build_latent_map --model small-fp32 --data data/emoji
+"""python -m ui.build_latent_map --model small-fp16 --data data/emoji
 
 Encodes one training drawing of every trained concept (styles taken in turn) with a real encoder, finds the plane of
 greatest variance of their latents and writes ``zoo/results/latent_map-LATENT_ID.npz``, which the app draws.
@@ -82,7 +82,7 @@ def build(model: mvae.Model, samples: list[Sample], vae_sha256: str) -> dict[str
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ui.build_latent_map", description=__doc__.split("\n\n")[1])
-    parser.add_argument("--model", default="small-fp32", help="whose encoder gives the tokens")
+    parser.add_argument("--model", default="small-fp16", help="whose encoder gives the tokens")
     parser.add_argument("--data", type=Path, default=Path("data/emoji"), help="folder of train-STYLE-NNNNN.tar shards")
     parser.add_argument("--zoo", type=Path, help="folder of zoo entries; default: zoo/models")
     parser.add_argument("--out", type=Path, help="default: zoo/results/latent_map-LATENT_ID.npz")

@@ -1,4 +1,4 @@
-"""``python -m mvae bench --models small-int8,small-fp32 --threads 1 --json``"""
+"""``python -m mvae bench --models small-int8,small-fp16 --threads 1 --json``"""
 
 import argparse
 import datetime

@@ -43,7 +43,7 @@ class FakeQuantisedConv2d(nn.Conv2d):
 
     @torch.no_grad()
     def _look_at(self, x: Tensor) -> None:
-        low, high = x.amin().clamp(max=0), x.amax().clamp(min=0)
+        low, high = x.amin().clamp(max=0).float(), x.amax().clamp(min=0).float()  # whatever autocast computes in
         begun = self.high > self.low
         self.low.copy_(torch.where(begun, self.low.lerp(low, MOMENTUM), low))
         self.high.copy_(torch.where(begun, self.high.lerp(high, MOMENTUM), high))

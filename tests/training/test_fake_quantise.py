@@ -94,3 +94,12 @@ def test_a_run_learns_with_rounding_and_ends_without(tmp_path):
     MVAE(tiny.config).load_state_dict(finished.state_dict())
     with pytest.raises(DataError, match="freeze_statistics_from"):
         VaeTraining(replace(stage, freeze_statistics_from=0.5), pictures, pictures)
+
+
+def test_ranges_are_looked_at_whatever_autocast_computes_in():
+    torch.manual_seed(0)
+    part = fake_quantise(nn.Sequential(nn.Conv2d(2, 3, 3), nn.Conv2d(3, 3, 3)))
+    for _ in range(2):
+        with torch.autocast("cpu", torch.bfloat16):
+            part(torch.randn(2, 2, 8, 8))
+    assert all(layer.low.dtype == torch.float32 and layer.low < 0 < layer.high for layer in part)

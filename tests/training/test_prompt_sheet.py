@@ -56,7 +56,7 @@ def test_a_data_set_without_their_drawings_is_refused():
 
 
 def test_real_drawing_then_through_the_tokens_then_generated():
-    model = load("small-fp32")
+    model = load("small-fp16")
     sheet = np.asarray(draw_sheet(model, [stored((255, 0, 0, 255))] * (COLUMNS + 1), seed=3))
     cell = 3 * SIDE + GAP
     assert sheet.shape == (2 * (SIDE + TEXT + GAP) + HEAD + GAP, COLUMNS * cell + GAP, 3)
