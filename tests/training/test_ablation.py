@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mvae.data.benchmarks import Labelled, write_benchmark
-from mvae.reproduce import ablation_arms
+from mvae.evaluate.miniaturisation_tables import ALL_STUDIES
+from mvae.reproduce import ablation_arms, networks, refine, tiny_decoder, tuning
 from mvae.reproduce.ablation import COLUMNS, MEASURED, draw, pareto, summary
 from mvae.reproduce.ablation_arms import NAMES, Techniques, rows, train_vae, train_words, trials
 from mvae.reproduce.ablation_digits import MARGIN, SIDE, digits, vae_measures
@@ -83,3 +84,26 @@ def test_seeds_become_means_and_deviations(tmp_path):
     assert [row["arm"] for row in pareto(rows_, "bytes", "cga")] == ["a", "c"]
     draw(rows_, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(("study", "columns"), [
+    ("ablation", COLUMNS), ("networks", networks.COLUMNS), ("refine", refine.COLUMNS), ("tiny-decoder", tiny_decoder.COLUMNS),
+])
+def test_every_study_has_a_table(study, columns):
+    row = dict.fromkeys(columns, "1") | {"arm": "the arm", "level": "int8"}
+    lines = ALL_STUDIES[study]([row, row])
+    head = next(number for number, line in enumerate(lines) if line.startswith("|---"))
+    assert len(lines) == head + 3 and all(line.count("|") == lines[head].count("|") for line in lines[head - 1 :])
+    assert "the arm" in lines[-1]
+
+
+def test_the_table_of_tuning_says_when_the_fixed_end_is_reached():
+    common = dict.fromkeys(tuning.COLUMNS, "1") | {"optimiser": "adam", "schedule": "cosine"}
+    rows_ = [
+        common | {"arm": arm, "epoch": str(epoch), "negative_elbo": str(value)}
+        for arm, values in (("fixed", (130, 120, 110)), ("tuned", (120, 109, 100))) for epoch, value in enumerate(values, 1)
+    ]
+    text = "\n".join(ALL_STUDIES["tuning"](rows_))
+    assert "after 2 of 3 epochs" in text and "110.00 ± 1.00" in text
+    late = [row | {"negative_elbo": "200"} if row["arm"] == "tuned" else row for row in rows_]
+    assert "after more than 3 epochs" in "\n".join(ALL_STUDIES["tuning"](late))

@@ -13,6 +13,8 @@ RECIPE = replace(
     seq2seq=replace(
         FIRST.seq2seq,
         teacher="zoo/models/base",
-        schedule=replace(FIRST.seq2seq.schedule, steps=400, learning_rate=1.5e-3, hidden_learning_rate=3e-3, warmup=30, ema=0.993),
+        schedule=replace(
+            FIRST.seq2seq.schedule, steps=400, learning_rate=1.5e-3, hidden_learning_rate=3e-3, warmup=30, ema=0.993
+        ),
     ),
 )
