@@ -79,6 +79,10 @@ def load_entry(entry: Path) -> Source:
     seq2seq = MarianMTModel(MarianConfig.from_pretrained(entry))
     load_exactly(seq2seq, entry / "model.safetensors")
     seq2seq.generation_config = type(seq2seq.generation_config).from_pretrained(entry)
+    # transformers drops what it does not know; without it the entry made again would draw with another guidance.
+    stored = _json(entry / "generation_config.json")
+    if "guidance" in stored:
+        seq2seq.generation_config.guidance = stored["guidance"]
     data = listed.training.get("recipe", {}).get("data")
     return Source(listed.name, round_to_half(vae), round_to_half(seq2seq), _bytes(entry / "tokenizer.json"), listed.training,
                   listed.licence, listed.credits, data, entry, _memory(entry, seq2seq))

@@ -123,7 +123,8 @@ def words_stage(trial: Trial, teacher: Path | None) -> Seq2SeqStage:
     layers = 1 if trial.techniques.simplify else 2
     return Seq2SeqStage(
         config=Seq2SeqConfig(vocabulary=320, codebook=256, positions=16, d_model=48 if trial.techniques.simplify else 64,
-                             encoder_layers=1, decoder_layers=layers, heads=4, feed_forward=192),
+                             encoder_layers=1, decoder_layers=layers, heads=2 if trial.techniques.simplify else 4,
+                             feed_forward=192),
         schedule=Schedule(steps=trial.words, batch=BATCH, learning_rate=3e-3, warmup=20, ema=0.98, optimiser="muon",
                           hidden_learning_rate=6e-3, precision="fp32", sheet_minutes=600, seed=trial.seed),
         teacher=None if teacher is None else str(teacher), views=0, original_share=1.0, word_augmentation=0.0, drop_style=1.0,

@@ -13,7 +13,7 @@ from transformers import MarianMTModel
 from export import parity
 from export.__main__ import main
 from export.calibration import read_ranges, write_ranges
-from export.entry import GOLDEN, build_entry
+from export.entry import GOLDEN, build_entry, write_weights
 from export.golden import read_golden
 from export.sessions import GRAPHS, Level, graph_path, open_session
 from export.source import load_entry
@@ -198,6 +198,18 @@ def test_exporting_an_entry_again_gives_the_same_bytes(entry, tmp_path):
     before = (again / "manifest.json").stat().st_mtime_ns
     assert main(["--zoo", str(tmp_path)]) == 0
     assert (again / "manifest.json").stat().st_mtime_ns == before, "a complete entry is left alone"
+
+
+def test_what_an_entry_recommends_survives_another_export(entry, tmp_path):
+    copy = tmp_path / "tiny"
+    shutil.copytree(entry, copy)
+    path = copy / "generation_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"guidance": 2.5, "temperature": 0.7, "do_sample": True}))
+    manifest.refresh(copy)
+    source = load_entry(copy)
+    write_weights(source, tmp_path)
+    stored = json.loads((tmp_path / "generation_config.json").read_text())
+    assert stored["guidance"] == 2.5 and stored["temperature"] == 0.7
 
 
 def test_a_calibration_of_another_exporter_is_made_anew(entry, tmp_path):
