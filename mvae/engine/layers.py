@@ -8,7 +8,7 @@ from mvae.engine.entry import Entry
 from mvae.engine.onnx_file import parse, tensors
 from mvae.errors import IntegrityError
 
-SMALLEST = 256
+SMALLEST = 1024
 """Bytes below which a tensor is a scale, a shape or a bias not worth a line."""
 DTYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 10: "float16"}
 """ONNX's numbers of the element types that our files use."""

@@ -37,7 +37,7 @@ from mvae.training.vae_stage import VaeTraining
 from mvae.training.views import compute_views
 
 PICTURES, TESTED = 8000, 1000
-VAE_STEPS, WORD_STEPS = 150, 250
+VAE_STEPS, WORD_STEPS = 300, 500
 BATCH = 64
 BETA = 4e-5
 """The rate's fixed weight; with controllers, where it begins."""

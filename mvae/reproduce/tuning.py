@@ -59,26 +59,30 @@ def run_all(
         f"python -m mvae reproduce tuning --trials {trials} --search-epochs {search_epochs} --epochs {epochs} --seeds {seeds}"
         + (" --ray" if ray else "")
     )
-    for name, settings in (("fixed", FIXED), ("tuned", best)):
-        curves, seconds = [], []
-        for seed in tqdm(range(seeds), desc=name, unit="seed"):
+    chosen = {"fixed": FIXED, "tuned": best}
+    curves: dict[str, list[list[float]]] = {name: [] for name in chosen}
+    seconds: dict[str, list[float]] = {name: [] for name in chosen}
+    for seed in tqdm(range(seeds), desc="fixed and tuned", unit="seed"):  # in turns: what else the machine does falls on both
+        for name, settings in chosen.items():
             curve: list[float] = []
             torch.manual_seed(seed)
             logged = fit(
                 System(CONFIG), images, replace(settings, epochs=epochs, seed=seed),
                 after_epoch=lambda epoch, system, curve=curve: curve.append(held_out(system, tested)["negative_elbo"]),
             )
-            curves.append(curve)
-            seconds.append(statistics.median(logged.seconds))
+            curves[name].append(curve)
+            seconds[name] += logged.seconds
+    for name, settings in chosen.items():
         said = {key: value for key, value in asdict(settings).items() if key in COLUMNS}
         rows += [
             {
                 "arm": name, "epoch": epoch + 1, "negative_elbo": statistics.fmean(values),
-                "negative_elbo_sd": statistics.stdev(values) if seeds > 1 else 0.0, "seconds": statistics.median(seconds), **said,
-                "seeds": seeds, "trials": trials, "trials_pruned": ended.get("pruned", 0), "search_epochs": search_epochs,
+                "negative_elbo_sd": statistics.stdev(values) if seeds > 1 else 0.0,
+                "seconds": statistics.median(seconds[name]), **said, "seeds": seeds, "trials": trials,
+                "trials_pruned": ended.get("pruned", 0), "search_epochs": search_epochs,
                 "cpu": cpu_name(), "command": command,
             }
-            for epoch, values in enumerate(zip(*curves, strict=True))
+            for epoch, values in enumerate(zip(*curves[name], strict=True))
         ]
     write_study(results, "tuning", COLUMNS, rows, digits=6)
     draw(rows, plot)
