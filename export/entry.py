@@ -54,13 +54,13 @@ class Report:
 
 
 def build_entry(source: Source, out: Path, *, data: Path | None = None, levels: tuple[str, ...] = LEVELS, again: bool = False,
-                say: Say = lambda line: None) -> Report:
+                strict: bool = True, say: Say = lambda line: None) -> Report:
     """Export ``source`` to the folder ``out``, replacing what was there.
 
     ``data`` are shards to calibrate with; by default those of the run, else the committed sample. ``again`` takes calibration and
     golden inputs from the entry ``source`` came from, and requires its golden answers. fp32 is always built and checked,
-    and written if ``levels`` has it. Raises :class:`ExportError` where a check fails, :class:`DataError` for unusable input;
-    ``out`` is then as it was before.
+    and written if ``levels`` has it. Not ``strict``: how far the other levels are from PyTorch is measured, but refuses none.
+    Raises :class:`ExportError` where a check fails, :class:`DataError` for unusable input; ``out`` is then as it was before.
     """
     out = Path(out)
     if unknown := sorted(set(levels) - set(LEVELS)):
@@ -74,14 +74,15 @@ def build_entry(source: Source, out: Path, *, data: Path | None = None, levels: 
         entry, work = scratch / "entry", scratch / "work"
         (entry / "onnx").mkdir(parents=True)
         work.mkdir()
-        report = _fill(source, entry, work, data, levels, again, say)
+        report = _fill(source, entry, work, data, levels, again, strict, say)
         _swap(entry, out, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return Report(out, report.bytes, report.parity)
 
 
-def _fill(source: Source, entry: Path, work: Path, data: Path | None, levels: tuple[str, ...], again: bool, say: Say) -> Report:
+def _fill(source: Source, entry: Path, work: Path, data: Path | None, levels: tuple[str, ...], again: bool, strict: bool,
+          say: Say) -> Report:
     write_weights(source, entry)
     pictures, origin = _pictures(source, data)
     ranges = read_ranges(source.folder / CALIBRATION) if again and (source.folder / CALIBRATION).exists() else None
@@ -95,7 +96,8 @@ def _fill(source: Source, entry: Path, work: Path, data: Path | None, levels: tu
         say(f"comparing {level} with PyTorch")
         sessions = Level(entry / "onnx", level)
         parity[level] = measure(sessions, source, inputs, reference)
-        check(level, parity[level])
+        if strict or level == "fp32":
+            check(level, parity[level])
         answers[level] = golden_answers(inputs, sessions, source)
     if stored:
         compare_golden(stored[1], answers)
