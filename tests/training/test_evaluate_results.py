@@ -59,7 +59,7 @@ def test_without_results_the_block_says_so(tmp_path):
 def test_every_number_of_an_evaluation_reaches_its_table(tmp_path):
     results.write_evaluation(REPORT, "python -m mvae evaluate --model small-int8", tmp_path)
     block = results.render(tmp_path)
-    assert "| `small-int8` | 0.250 | 0.500 | 0.400 | 0.500 | 0.062 | 0.125 | 0.375 | 0.062 | 2000 |" in block
+    assert "| `small-int8` | 0.250 | 0.500 | – | 0.400 | 0.500 | 0.062 | 0.125 | 0.375 | 0.062 | 2000 |" in block
     assert "| `small-int8` | 0.30 / 0.45 / 0.55 | 0.20 / 0.35 / 0.45 |" in block
     assert "| model | objects |" in block and "| `small-int8` | 0.35 / 0.60 / 0.70 |" in block
     assert "| `small-int8` | 24.32 | 23.46 | 0.800 | 0.750 | 25.50 | 24.75 |" in block
