@@ -87,7 +87,7 @@ class CompareTab:
         gap = difference(*pair).resize((SIDE, SIDE), Image.Resampling.NEAREST)
         return shown, self._difference(gap), self._facts(pair, (drawn, again), (first, second)), notice()
 
-    def measure(self, rounds: int, second: str) -> Iterator[tuple]:
+    def measure_all(self, rounds: int, second: str) -> Iterator[tuple]:
         """Time every model here, taking turns; yields (plot, progress, notice) after each round."""
         try:
             runs: dict[str, list[float]] = {name: [] for name in self.library.names}
@@ -198,7 +198,7 @@ class CompareTab:
         private = {"api_visibility": "private", "show_progress": "hidden"}
         inputs, outputs = [left, right, prompt, style, same], [slider, gap, facts, message]
         gr.on([draw.click, prompt.submit], self.both, inputs, outputs, **self.engine, **private)
-        measure.click(self.measure, [rounds, right], [plot, progress, message], **self.engine, **private)
+        measure.click(self.measure_all, [rounds, right], [plot, progress, message], **self.engine, **private)
         chosen = picked.input(self.pick, picked, right, queue=False, **private)
         chosen.then(self.both, inputs, outputs, **self.engine, **private)
         right.change(self.layers, right, [table, message], queue=False, **private)

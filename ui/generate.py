@@ -24,7 +24,7 @@ from ui.surprise import surprise
 from ui.theme import html
 from ui.token_grid import render_grids
 
-MAX_COLUMNS = 6
+MAX_COLUMNS = 12
 REPEATS = (5, 10, 25)
 GUIDANCE = (1.0, 8.0)
 TEMPERATURE = (0.0, 1.5)

@@ -114,7 +114,7 @@ def test_a_model_beside_itself_is_equal(tab):
 
 
 def test_every_model_is_timed_in_every_round(tab):
-    answers = list(tab.measure(2, ""))
+    answers = list(tab.measure_all(2, ""))
     assert len(answers) == 3 and "Round 2 of 2" in answers[1][1] and "this machine" in answers[1][0]
     assert answers[1][0].count("<circle") == len(tab.library.names)
 
