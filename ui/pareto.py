@@ -38,8 +38,11 @@ def pareto_plot(points: list[Point], machine: str, chosen: str = "", field: str 
         return x, TOP + (HEIGHT - TOP - BOTTOM) * (high - point.quality) / (high - low)
 
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, front(shown)))
-    marks = "".join(_mark(point, *place(point), LARGEST_RADIUS * sqrt(point.bytes / heaviest), point.name == chosen, field)
-                    for point in sorted(shown, key=lambda point: -point.bytes))
+    heights = _label_heights({point.name: place(point) for point in shown})
+    marks = "".join(
+        _mark(point, *place(point), LARGEST_RADIUS * sqrt(point.bytes / heaviest), point.name == chosen, field, heights[point.name])
+        for point in sorted(shown, key=lambda point: -point.bytes)
+    )
     svg = (
         f'<svg class="pareto" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="Quality against latency of every model">'
         f'{_axes(low, high, end)}<polyline class="front" points="{line}"/>{marks}</svg>'
@@ -69,12 +72,21 @@ def _axes(low: float, high: float, end: float) -> str:
     )
 
 
-def _mark(point: Point, x: float, y: float, radius: float, chosen: bool, field: str) -> str:
+def _label_heights(places: dict[str, tuple[float, float]], apart: float = 15.0, near: float = 130.0) -> dict[str, float]:
+    """Heights of the names beside their points, moved down where another one would be written over."""
+    found: dict[str, float] = {}
+    for name, (x, y) in sorted(places.items(), key=lambda item: item[1][1]):
+        above = [found[other] for other in found if abs(places[other][0] - x) < near]
+        found[name] = max([y, *(height + apart for height in above if height + apart > y)])
+    return found
+
+
+def _mark(point: Point, x: float, y: float, radius: float, chosen: bool, field: str, height: float) -> str:
     title = model_title(point.name)
     tip = f"{title}: {point.quality:.3f} recognised, {point.milliseconds:.0f} ms, {megabytes(point.bytes)}"
     return (
         f'<g class="point{" chosen" if chosen else ""}" role="button" tabindex="0" data-hand="{field}" '
         f'data-value="{escape(point.name)}" aria-label="{escape(tip)}"><title>{escape(tip)}</title>'
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
-        f'<text x="{x + radius + 5:.1f}" y="{y + 4:.1f}">{escape(title)}</text></g>'
+        f'<text x="{x + radius + 5:.1f}" y="{height + 4:.1f}">{escape(title)}</text></g>'
     )

@@ -15,7 +15,7 @@ from ui.column_notes import psnr_on_white
 from ui.compare import GAIN, CompareTab, difference, same_size
 from ui.library import Library
 from ui.measured import Point, latencies, newest, qualities
-from ui.pareto import front, pareto_plot
+from ui.pareto import _label_heights, front, pareto_plot
 from ui.tables import ablation_table, layer_tables
 
 __all__ = ["browser", "page"]
@@ -57,6 +57,11 @@ def test_a_model_without_both_measures_is_named_but_not_drawn():
     assert plot.count("<circle") == 1 and 'class="point chosen"' in plot and 'data-value="a-int8"' in plot
     assert "b fp32 (9.0 MB)" in plot and "<machine>" not in plot
     assert "Nothing has been measured" in pareto_plot([Point("a", 1, None, None)], "")
+
+
+def test_names_of_near_points_are_not_written_over_each_other():
+    heights = _label_heights({"a": (10, 50), "b": (20, 52), "c": (30, 90), "d": (400, 50)})
+    assert heights == {"a": 50, "b": 65, "c": 90, "d": 50}
 
 
 def test_a_difference_is_the_gap_of_two_pictures_of_one_size():
