@@ -39,8 +39,9 @@ def pareto_plot(points: list[Point], machine: str, chosen: str = "", field: str 
 
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, front(shown)))
     heights = _label_heights({point.name: place(point) for point in shown})
+    largest = LARGEST_RADIUS / sqrt(heaviest)
     marks = "".join(
-        _mark(point, *place(point), LARGEST_RADIUS * sqrt(point.bytes / heaviest), point.name == chosen, field, heights[point.name])
+        _mark(point, *place(point), largest * sqrt(point.bytes), point.name == chosen, field, heights[point.name])
         for point in sorted(shown, key=lambda point: -point.bytes)
     )
     svg = (
