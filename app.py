@@ -33,10 +33,11 @@ def build(library: Library, latent_map: LatentMap | None) -> gr.Blocks:
         html(masthead())
         with gr.Tab("Generate", id="generate"):
             GenerateTab(library, latent_map)
+        engine = {"concurrency_limit": 1, "concurrency_id": ENGINE, "trigger_mode": "once"}
         with gr.Tab("Remix", id="remix"):
-            RemixTab(library, {"concurrency_limit": 1, "concurrency_id": ENGINE, "trigger_mode": "once"})
-        with gr.Tab("Compare", id="compare-tab"):
-            CompareTab(library, RESULTS, {"concurrency_limit": 1, "concurrency_id": ENGINE, "trigger_mode": "once"})
+            RemixTab(library, engine)
+        with gr.Tab("Compare", id="compare-tab") as tab:
+            CompareTab(library, RESULTS, engine, tab)
         with gr.Tab("About", id="about"):
             build_about(library.vae(library.default_names[0]), library.default_names[0] in library.memory_names)
         build_api(library)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from mvae.config import LEVELS
-from mvae.engine.entry import PRUNED
+from mvae.engine.entry import levels_of
 from mvae.errors import InputError, MvaeError
 
 
@@ -51,14 +51,13 @@ def run(args: argparse.Namespace) -> list[dict]:
     reports = []
     for entry in [args.entry] if args.entry else _incomplete(args.zoo, args.force):
         options["say"](f"{entry}: loading the stored weights")
-        wanted = options | ({"levels": levels_of(entry.name)} if args.zoo else {})
+        wanted = options
+        if args.zoo:  # of the levels asked for, those that the entry may have
+            wanted = options | {"levels": tuple(level for level in options["levels"] if level in levels_of(entry.name))}
+        if not wanted["levels"]:
+            continue
         reports.append(build_entry(load_entry(entry), entry, again=True, **wanted).to_dict())
     return reports
-
-
-def levels_of(entry: str) -> tuple[str, ...]:
-    """The levels that an entry of the zoo has when it is complete: a pruned one is int8 alone."""
-    return ("int8",) if entry.endswith(f"-{PRUNED}") else LEVELS
 
 
 def _incomplete(folder: Path, force: bool) -> list[Path]:

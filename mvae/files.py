@@ -1,5 +1,6 @@
 """Files that a reader never sees half of: written beside their target, flushed to disk, renamed."""
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,3 +29,10 @@ def write_atomic(path: Path, content: bytes) -> None:
     """``content`` as the file ``path``; see :func:`replacing`."""
     with replacing(path) as partial:
         partial.write_bytes(content)
+
+
+def write_figure(figure, path: Path) -> None:
+    """A matplotlib figure as a PNG that is the same for the same figure. Written as by :func:`write_atomic`."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    write_atomic(path, buffer.getvalue())

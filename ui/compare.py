@@ -21,12 +21,13 @@ from ui.cards import data_url
 from ui.charts import crowd_warning
 from ui.column_notes import psnr_on_white
 from ui.library import Library
-from ui.measured import Point, latencies, newest, qualities, read_rows
+from ui.measured import Point, latencies, qualities
 from ui.messages import explain, notice
 from ui.names import EXAMPLES, megabytes, model_title, style_choices
 from ui.pareto import pareto_plot
 from ui.tables import ablation_table, layer_tables
 from ui.theme import html
+from zoo.newest import newest_rows
 from zoo.shortcomings import shortcomings
 
 ROUNDS = (3, 10, 30)
@@ -56,13 +57,13 @@ def difference(first: Image.Image, second: Image.Image) -> Image.Image:
 class CompareTab:
     """Builds the tab inside the current ``gr.Blocks`` and handles its events."""
 
-    def __init__(self, library: Library, results: Path, engine: dict):
-        """``results``: folder of result files; ``engine``: options of events that run a model."""
+    def __init__(self, library: Library, results: Path, engine: dict, tab: gr.Tab):
+        """``results``: folder of result files; ``engine``: options of events that run a model; ``tab``: where it is built."""
         self.library, self.results, self.engine = library, results, engine
         times, self.cpu = latencies(results)
         quality = qualities(results)
         self.points = [Point(name, library.bytes(name), times.get(name), quality.get(name)) for name in library.names]
-        self._build()
+        self._build(tab)
 
     # Events
 
@@ -121,8 +122,8 @@ class CompareTab:
 
     def _warn(self) -> None:
         """Levels that are not smaller, or slower, than a larger one of their size."""
-        sizes = {name: self.library.bytes(name) for name in self.library.names}
-        said = shortcomings(sizes, latencies(self.results)[0])
+        sizes = {point.name: point.bytes for point in self.points}
+        said = shortcomings(sizes, {p.name: p.milliseconds for p in self.points if p.milliseconds is not None})
         if said:
             lines = "; ".join(f"{model_title(name)}: {', '.join(notes)}" for name, notes in said.items())
             html(f'<p class="hint" id="shortcomings">Mind: {escape(lines)}.</p>')
@@ -154,7 +155,7 @@ class CompareTab:
 
     # Layout
 
-    def _build(self) -> None:
+    def _build(self, tab: gr.Tab) -> None:
         names = self.library.names
         choices = [(model_title(name), name) for name in names]
         first, second = self.library.default_names[0], (self.library.default_names[1:] or self.library.default_names)[0]
@@ -188,12 +189,11 @@ class CompareTab:
         with gr.Column(elem_id="compare-layers"):
             html('<h2>What it is made of</h2><p class="sub">Every stored tensor of the model on the right, its bytes and its '
                  "share of zeros.</p>")
-            table = html(layer_tables(second, self.library.layers(second)), elem_id="layers")
+            table = html("", elem_id="layers")
         with gr.Column(elem_id="compare-ablation"):
             html('<h2>What each technique costs and buys</h2><p class="sub">The same small model, with one technique, with all, '
                  "and with all but one.</p>")
-            path = newest(self.results, "ablation-arms")
-            html(ablation_table(read_rows(path) if path else []), elem_id="ablation")
+            html(ablation_table(newest_rows(self.results, "ablation-arms")), elem_id="ablation")
 
         private = {"api_visibility": "private", "show_progress": "hidden"}
         inputs, outputs = [left, right, prompt, style, same], [slider, gap, facts, message]
@@ -201,4 +201,5 @@ class CompareTab:
         measure.click(self.measure_all, [rounds, right], [plot, progress, message], **self.engine, **private)
         chosen = picked.input(self.pick, picked, right, queue=False, **private)
         chosen.then(self.both, inputs, outputs, **self.engine, **private)
-        right.change(self.layers, right, [table, message], queue=False, **private)
+        # Files are read when they are looked at, not when the app starts.
+        gr.on([tab.select, right.change], self.layers, right, [table, message], queue=False, **private)

@@ -1,8 +1,9 @@
 """What has been measured by commands of this repository: the newest results of each kind, read from their CSV files."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
+
+from zoo.newest import newest_rows, read_rows, total_times
 
 
 @dataclass(frozen=True)
@@ -15,17 +16,6 @@ class Point:
     """Prompt → PNG, median, one thread; None: not measured."""
     quality: float | None
     """CGA of trained concepts, 0 … 1; None: not measured."""
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV file."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def newest(folder: Path, kind: str) -> Path | None:
-    """The file of a kind whose name ends with the latest date, if there is one."""
-    return max(folder.glob(f"{kind}-*.csv"), key=lambda path: (path.stem[-10:], path.name), default=None)
 
 
 def qualities(folder: Path) -> dict[str, float]:
@@ -42,6 +32,5 @@ def qualities(folder: Path) -> dict[str, float]:
 
 def latencies(folder: Path) -> tuple[dict[str, float], str]:
     """Model → milliseconds of the newest ``bench``, and the processor that it ran on ("" where there is none)."""
-    path = newest(folder, "bench")
-    rows = read_rows(path) if path else []
-    return {row["model"]: float(row["total_ms_p50"]) for row in rows}, rows[0]["cpu"] if rows else ""
+    rows = newest_rows(folder, "bench")
+    return total_times(rows), rows[0]["cpu"] if rows else ""

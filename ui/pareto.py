@@ -4,6 +4,7 @@ model."""
 from html import escape
 from math import sqrt
 
+from mvae import pareto
 from ui.measured import Point
 from ui.names import megabytes, model_title
 
@@ -13,12 +14,7 @@ LARGEST_RADIUS = 20
 
 def front(points: list[Point]) -> list[Point]:
     """Points that no other beats in both latency and quality, fastest first."""
-    best, kept = -1.0, []
-    for point in sorted(points, key=lambda point: (point.milliseconds, -point.quality)):
-        if point.quality > best:
-            best = point.quality
-            kept.append(point)
-    return kept
+    return pareto.front(points, lambda point: point.milliseconds, lambda point: point.quality)
 
 
 def pareto_plot(points: list[Point], machine: str, chosen: str = "", field: str = "compare-picked") -> str:

@@ -4,9 +4,10 @@ Bytes are the manifests'; times are those of the newest ``python -m mvae bench``
 not measured.
 """
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
+
+from zoo.newest import newest_rows, total_times
 
 ORDER = ("fp32", "fp16", "int8", "pruned")
 """From the reference to the smallest."""
@@ -17,11 +18,7 @@ SLOWER = 1.05
 
 def bench_times(folder: Path = RESULTS) -> dict[str, float]:
     """Model → milliseconds from prompt to PNG (median) in the newest bench file, or nothing."""
-    path = max(folder.glob("bench-*.csv"), key=lambda path: (path.stem[-10:], path.name), default=None)
-    if path is None:
-        return {}
-    with open(path, encoding="utf-8", newline="") as file:
-        return {row["model"]: float(row["total_ms_p50"]) for row in csv.DictReader(file)}
+    return total_times(newest_rows(folder, "bench"))
 
 
 def shortcomings(sizes: Mapping[str, int], times: Mapping[str, float]) -> dict[str, list[str]]:

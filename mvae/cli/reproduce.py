@@ -6,6 +6,9 @@ from pathlib import Path
 
 from mvae.config import DEFAULT_MODEL
 
+EMOJI = (Path("data/emoji"), "folder of shards")
+MNIST = (Path("data/mnist"), "built MNIST")
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     studies = parser.add_subparsers(dest="study", required=True, metavar="STUDY", parser_class=type(parser))
@@ -39,43 +42,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
     prompts.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     prompts.add_argument("--workers", type=int, default=2, help="models that draw side by side (default: %(default)s)")
     prompts.add_argument("--zoo", type=Path, help="zoo entry, or folder of entries, to use instead of the committed zoo")
-    prompts.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
-    ablation = studies.add_parser("ablation", help="what each technique of miniaturisation costs and buys")
-    ablation.add_argument("--data", type=Path, default=Path("data/mnist"), help="built MNIST (default: %(default)s)")
+    _results(prompts)
+    ablation = _study(studies, "ablation", "what each technique of miniaturisation costs and buys", MNIST)
     ablation.add_argument("--out", type=Path, default=Path("runs/ablation"), help="one folder a trial (default: %(default)s)")
     ablation.add_argument("--seeds", type=int, default=3, help="of every row (default: %(default)s)")
     ablation.add_argument("--vae-steps", type=int, default=300, help="of every trial (default: %(default)s)")
     ablation.add_argument("--word-steps", type=int, default=500, help="of every trial's seq2seq (default: %(default)s)")
     ablation.add_argument("--repeat", type=int, default=30, help="rounds of timing (default: %(default)s)")
     ablation.add_argument("--workers", type=int, default=2, help="trials side by side (default: %(default)s)")
-    ablation.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    _results(ablation)
     ablation.add_argument("--plot", type=Path, default=Path("docs/ablation.png"), help="default: %(default)s")
-    ablation.add_argument("--json", action="store_true", help="print one JSON object")
-    networks = studies.add_parser("networks", help="layers, neurons, latent dimensions and sparse codes of a VAE of MNIST")
-    networks.add_argument("--data", type=Path, default=Path("data/mnist"), help="built MNIST (default: %(default)s)")
+    networks = _study(studies, "networks", "layers, neurons, latent dimensions and sparse codes of a VAE of MNIST", MNIST)
     networks.add_argument("--seeds", type=int, default=3, help="of every arm (default: %(default)s)")
     networks.add_argument("--epochs", type=int, default=6, help="of every arm (default: %(default)s)")
-    networks.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
-    networks.add_argument("--json", action="store_true", help="print one JSON object")
-    tuning = studies.add_parser("tuning", help="the paper's fixed settings against settings that were searched for")
-    tuning.add_argument("--data", type=Path, default=Path("data/mnist"), help="built MNIST (default: %(default)s)")
+    _results(networks)
+    tuning = _study(studies, "tuning", "the paper's fixed settings against settings that were searched for", MNIST)
     tuning.add_argument("--out", type=Path, default=Path("runs/tuning"), help="folder of the search (default: %(default)s)")
     tuning.add_argument("--trials", type=int, default=40, help="of the search (default: %(default)s)")
     tuning.add_argument("--search-epochs", type=int, default=6, help="of a trial (default: %(default)s)")
     tuning.add_argument("--epochs", type=int, default=30, help="of both in the end (default: %(default)s)")
     tuning.add_argument("--seeds", type=int, default=3, help="of both (default: %(default)s)")
     tuning.add_argument("--ray", action="store_true", help="search with Ray Tune (requirements-ray.txt) instead of Optuna")
-    tuning.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    _results(tuning)
     tuning.add_argument("--plot", type=Path, default=Path("docs/tuning.png"), help="default: %(default)s")
-    tuning.add_argument("--json", action="store_true", help="print one JSON object")
     refine = _study(studies, "refine", "what refining a picture's posterior at run time buys")
     refine.add_argument("--entry", type=Path, default=entry, help="zoo entry or run with a VAE (default: %(default)s)")
     refine.add_argument("--pictures", type=int, default=64, help="never-seen drawings (default: %(default)s)")
-    refine.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    _results(refine)
     tiny = studies.add_parser("tiny-decoder", help="our decoders against diffusers' AutoencoderTiny, time alone")
     tiny.add_argument("--models", metavar="MODEL", nargs="+", default=[DEFAULT_MODEL], help="default: %(default)s")
     tiny.add_argument("--repeat", type=int, default=50, help="pictures that are timed (default: %(default)s)")
-    tiny.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    _results(tiny)
     tiny.add_argument("--json", action="store_true", help="print one JSON object")
     sheets = _study(studies, "sheets", "100 fixed prompts: real drawing, through the tokens, generated")
     sheets.add_argument("--models", metavar="MODEL", nargs="+", default=[DEFAULT_MODEL], help="default: %(default)s")
@@ -84,12 +81,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sheets.add_argument("--zoo", type=Path, help="zoo entry, or folder of entries, to use instead of the committed zoo")
 
 
-def _study(studies, name: str, about: str) -> argparse.ArgumentParser:
-    """A study's parser with the options that all of them have."""
+def _study(studies, name: str, about: str, data: tuple[Path, str] = EMOJI) -> argparse.ArgumentParser:
+    """A study's parser with the options that all of them have. ``data``: where it is by default, and what it is."""
     parser = studies.add_parser(name, help=about)
-    parser.add_argument("--data", type=Path, default=Path("data/emoji"), help="folder of shards (default: %(default)s)")
+    parser.add_argument("--data", type=Path, default=data[0], help=f"{data[1]} (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
 
 
 def _arms(parser: argparse.ArgumentParser, out: Path, workers: str) -> None:
@@ -97,7 +98,7 @@ def _arms(parser: argparse.ArgumentParser, out: Path, workers: str) -> None:
     parser.add_argument("--out", type=Path, default=out, help="one folder an arm (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help=f"{workers} (default: %(default)s)")
     parser.add_argument("--only", metavar="ARM", nargs="+", help="these arms alone (default: all)")
-    parser.add_argument("--results", type=Path, default=Path("zoo/results"), help="folder of the CSV (default: %(default)s)")
+    _results(parser)
 
 
 def run(args: argparse.Namespace) -> dict:

@@ -33,6 +33,11 @@ def graph_file(graph: str, level: str) -> str:
     return f"onnx/{graph}{'' if level == 'fp32' else '_' + level}.onnx"
 
 
+def levels_of(entry: str) -> tuple[str, ...]:
+    """The levels that an entry has when it is complete: a pruned one is int8 alone."""
+    return (_PRUNED_LEVEL,) if entry.endswith(f"-{PRUNED}") else LEVELS
+
+
 def available(folder: Path | None = None) -> dict[str, int]:
     """Model name → bytes of the ONNX files that it loads, and of its memory, for every model here whose four graphs are listed.
 
@@ -41,12 +46,11 @@ def available(folder: Path | None = None) -> dict[str, int]:
     found = {}
     for entry, path in fetch.entries(folder).items():
         listed = manifest.read(path).files
-        pruned = entry.endswith("-" + PRUNED)
-        for level in (_PRUNED_LEVEL,) if pruned else LEVELS:
+        for level in levels_of(entry):
             names = [graph_file(graph, level) for graph in GRAPHS]
             if all(name in listed and (path / name).is_file() for name in names):
                 names += [MEMORY] if MEMORY in listed else []
-                found[entry if pruned else f"{entry}-{level}"] = sum(listed[name].bytes for name in names)
+                found[entry if levels_of(entry) != LEVELS else f"{entry}-{level}"] = sum(listed[name].bytes for name in names)
     return found
 
 

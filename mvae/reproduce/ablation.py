@@ -1,14 +1,11 @@
 """``python -m mvae reproduce ablation``: what every technique of miniaturisation costs and buys, alone and with all the others.
 
 Digits at 32 px, small enough that every row is trained with several seeds, by the code that trains, prunes, quantises, distils
-and
-exports the models of the zoo. Times are measured when all training is done: each model in a process of its own, one thread, and
-the rows of one seed after each other. A killed study goes on where it was.
+and exports the models of the zoo. Times are measured when all training is done: each model in a process of its own, one thread,
+and the rows of one seed after each other. A killed study goes on where it was.
 """
 
-import io
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +14,10 @@ from tqdm import tqdm
 
 from mvae.errors import TrainingError
 from mvae.evaluate.results import write_study
-from mvae.files import write_atomic
-from mvae.reproduce.ablation_arms import VAE_STEPS, WORD_STEPS, Trial, run_trial, trials
-from mvae.reproduce.arms import run_side_by_side
+from mvae.files import write_figure
+from mvae.pareto import front
+from mvae.reproduce.ablation_arms import Trial, run_trial, trials
+from mvae.reproduce.arms import over_seeds, run_side_by_side
 
 MEASURED = (
     "parameters", "macs_encode", "macs_decode", "macs_prompt", "bytes", "encode_ms_p50", "encode_ms_p95", "decode_ms_p50",
@@ -34,7 +32,7 @@ COLUMNS = (
 
 
 def run_all(
-    data: Path, out: Path, *, seeds: int, vae_steps: int = VAE_STEPS, word_steps: int = WORD_STEPS, repeat: int, workers: int,
+    data: Path, out: Path, *, seeds: int, vae_steps: int, word_steps: int, repeat: int, workers: int,
     results: Path, plot: Path,
 ) -> list[dict]:
     """Every row: trained, measured, timed; then the table and the plot. Raises :class:`TrainingError` for a trial that failed."""
@@ -80,20 +78,13 @@ def summary(rows: list[dict]) -> dict:
     """Mean and standard deviation (of a sample; 0 for one seed) of every measure over the seeds of one arm."""
     found = {name: rows[0][name] for name in ("arm", "level", "real_ceiling", "cpu")} | {"seeds": len(rows)}
     for name in MEASURED:
-        values = [float(row[name]) for row in rows]
-        found[name] = statistics.fmean(values)
-        found[f"{name}_sd"] = statistics.stdev(values) if len(values) > 1 else 0.0
+        found |= over_seeds(name, [float(row[name]) for row in rows])
     return found
 
 
 def pareto(rows: list[dict], cost: str, gain: str) -> list[dict]:
     """Rows that no other beats in both: less of ``cost`` and more of ``gain``; in order of cost."""
-    best, kept = -float("inf"), []
-    for row in sorted(rows, key=lambda row: (row[cost], -row[gain])):
-        if row[gain] > best:
-            best = row[gain]
-            kept.append(row)
-    return kept
+    return front(rows, lambda row: row[cost], lambda row: row[gain])
 
 
 def draw(rows: list[dict], path: Path) -> None:
@@ -106,11 +97,9 @@ def draw(rows: list[dict], path: Path) -> None:
         for row in rows:
             axes.errorbar(row[cost] / unit, row["cga"], yerr=row["cga_sd"], fmt="o", markersize=4, linewidth=0.8, color="#2563eb")
             axes.annotate(row["arm"], (row[cost] / unit, row["cga"]), xytext=(4, 3), textcoords="offset points", fontsize=7)
-        front = pareto(rows, cost, "cga")
-        axes.plot([row[cost] / unit for row in front], [row["cga"] for row in front], color="#dc2626", linewidth=1, zorder=0)
+        best = pareto(rows, cost, "cga")
+        axes.plot([row[cost] / unit for row in best], [row["cga"] for row in best], color="#dc2626", linewidth=1, zorder=0)
         axes.axhline(rows[0]["real_ceiling"], linestyle="--", linewidth=0.8, color="0.4")
         axes.set(xlabel=title, ylabel="CGA; dashed: real digits")
         axes.grid(alpha=0.3)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    write_atomic(path, buffer.getvalue())
+    write_figure(figure, path)

@@ -26,7 +26,7 @@ from mvae.models.mvae import MVAE
 from mvae.models.seq2seq import build_seq2seq
 from mvae.reproduce.ablation_digits import digits, generation_accuracy, real_ceiling, vae_measures, write_sample
 from mvae.reproduce.arms import Arm, result_of
-from mvae.training.checkpoint import load_weights, save_tensors, unique_state
+from mvae.training.checkpoint import float_state, save_tensors
 from mvae.training.controllers import Control
 from mvae.training.frozen_latent import freeze, reference_encoder
 from mvae.training.loop import train_stage
@@ -37,7 +37,6 @@ from mvae.training.vae_stage import VaeTraining
 from mvae.training.views import compute_views
 
 PICTURES, TESTED = 8000, 1000
-VAE_STEPS, WORD_STEPS = 300, 500
 BATCH = 64
 BETA = 4e-5
 """The rate's fixed weight; with controllers, where it begins."""
@@ -67,13 +66,14 @@ class Techniques:
 NAMES = tuple(field.name for field in fields(Techniques))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial(Arm):
     """``stage`` is the VAE's, before phases divide it."""
 
-    techniques: Techniques = Techniques()
-    seed: int = 0
-    words: int = WORD_STEPS
+    techniques: Techniques
+    seed: int
+    words: int
+    """Steps of the seq2seq, before phases divide them."""
 
 
 def rows() -> dict[str, Techniques]:
@@ -83,7 +83,7 @@ def rows() -> dict[str, Techniques]:
     return {"baseline": Techniques(), **alone, "all": every, **{f"all-but-{n}": replace(every, **{n: False}) for n in NAMES}}
 
 
-def trials(seeds: int, vae_steps: int = VAE_STEPS, word_steps: int = WORD_STEPS) -> list[Trial]:
+def trials(seeds: int, vae_steps: int, word_steps: int) -> list[Trial]:
     """Every row with every seed, baselines first: others learn from them."""
     found = [
         Trial(f"{name}-s{seed}", name, vae_stage(techniques, seed, vae_steps), techniques=techniques, seed=seed, words=word_steps)
@@ -158,7 +158,7 @@ def _phase(stage: VaeStage, steps: int, out: Path, pictures: Pictures, start: MV
     path = None
     if start is not None:
         path = out / "start.safetensors"
-        save_tensors(path, _floats(start))
+        save_tensors(path, float_state(start))
     return plain_again(train_stage(VaeTraining(stage, pictures, pictures, path), out, resume=True).vae).eval()
 
 
@@ -172,8 +172,7 @@ def train_words(trial: Trial, out: Path, pictures: Pictures, vae: MVAE, teacher:
         stage = replace(stage, schedule=replace(stage.schedule, steps=steps))
         training = Seq2SeqTraining(stage, pictures, views, pictures, vae, tokenizer)
         if start is not None:
-            save_tensors(folder / "start.safetensors", _floats(start))
-            load_weights(training.module.model, folder / "start.safetensors")
+            training.module.model.load_state_dict(start.state_dict())
         return train_stage(training, folder, resume=True).model
 
     model = phase(stage, trial.words - mended, out / "words", None)
@@ -223,8 +222,8 @@ def replace_encoder(vae: MVAE, latent: Path) -> MVAE:
 
 
 def _export(trial: Trial, folder: Path, vae: MVAE, model: nn.Module, config: Seq2SeqConfig, pictures: Pictures) -> Path:
-    save_tensors(folder / "vae.safetensors", _floats(vae))
-    save_tensors(folder / "model.safetensors", _floats(model))
+    save_tensors(folder / "vae.safetensors", float_state(vae))
+    save_tensors(folder / "model.safetensors", float_state(model))
     write_atomic(folder / "vae_config.json", json.dumps(vae.config.to_dict()).encode())
     write_atomic(folder / "seq2seq_config.json", json.dumps(config.to_dict()).encode())
     recipe = Recipe(trial.name, "data/mnist", trial.stage, words_stage(trial, None)).to_dict()
@@ -260,10 +259,6 @@ class _Call(nn.Module):
 
     def forward(self, ids: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         return self.model(input_ids=ids, decoder_input_ids=tokens, use_cache=False).logits
-
-
-def _floats(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.float() for name, tensor in unique_state(module).items() if tensor.is_floating_point()}
 
 
 def _one(name: str, data: str, out: str, seeds: str, vae_steps: str, word_steps: str) -> None:

@@ -18,6 +18,7 @@ from mvae.engine.model import Model
 from mvae.evaluate.classifier import accuracy, classify, load_classifier
 from mvae.models.mvae import MVAE
 from mvae.objective import gaussian_kl, gaussian_log_likelihood
+from mvae.training.vae_stage import ZERO
 
 SIDE, MARGIN = 32, 2
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -54,7 +55,7 @@ def write_sample(pictures: Pictures, path: Path, count: int = 64) -> Path:
 @torch.no_grad()
 def vae_measures(vae: MVAE, pictures: Pictures, digits: Labelled, variance: float = VARIANCE) -> dict[str, float]:
     """On test digits: PSNR in dB of the ink, −ELBO and its rate in nats a picture (closed-form KL, ink N(·, ``variance``)), the
-    share of latent means within .05 of zero, perplexity of the tokens, and the classifier's accuracy through the tokens."""
+    share of latent means next to zero, perplexity of the tokens, and the classifier's accuracy through the tokens."""
     image = pictures.batch(range(len(pictures)))
     mean, log_variance = vae.encoder(image)
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0))
@@ -70,7 +71,7 @@ def vae_measures(vae: MVAE, pictures: Pictures, digits: Labelled, variance: floa
         "psnr": float((-10 * error.log10()).mean()),
         "negative_elbo": float((rate - fit).mean()),
         "rate": float(rate.mean()),
-        "zero_share": float((mean.abs() < 0.05).float().mean()),
+        "zero_share": float((mean.abs() < ZERO).float().mean()),
         "perplexity": float(torch.exp(-(share * share.clamp(min=1e-12).log()).sum())),
         "token_ceiling": float((classes == digits.labels).mean()),
     }
@@ -83,11 +84,11 @@ def real_ceiling(digits: Labelled) -> float:
 
 def generation_accuracy(model: Model, drawn: int = DRAWN) -> float:
     """CGA: share of ``drawn`` stickers for each name that the classifier takes for that digit."""
-    right = 0
+    judge, right = load_classifier("mnist"), 0
     for label, name in enumerate(NAMES):
         images = [np.asarray(model.generate(name, seed=seed).image) for seed in range(drawn)]
         ink = torch.from_numpy(np.stack(images)[..., 3:].astype(np.float32) / 255).permute(0, 3, 1, 2)
-        right += int((classify(load_classifier("mnist"), _inked(ink))[0] == label).sum())
+        right += int((classify(judge, _inked(ink))[0] == label).sum())
     return right / (drawn * len(NAMES))
 
 

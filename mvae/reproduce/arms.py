@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import statistics
 import subprocess
 import sys
 import time
@@ -26,6 +27,11 @@ class Arm:
     stage: VaeStage | Seq2SeqStage
     start: str = ""
     """Checksum of the weights that it begins with, if it does not begin with fresh ones: a result belongs to them."""
+
+
+def over_seeds(name: str, values: Sequence[float]) -> dict[str, float]:
+    """Mean and standard deviation (of a sample; 0 for one seed) of a measure, the columns ``name`` and ``name_sd``."""
+    return {name: statistics.fmean(values), f"{name}_sd": statistics.stdev(values) if len(values) > 1 else 0.0}
 
 
 def digest(run: Path) -> str:

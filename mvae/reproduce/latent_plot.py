@@ -1,9 +1,8 @@
 """The picture of the latent study: what a judge still recognises against the tokens that a seq2seq must write."""
 
-import io
 from pathlib import Path
 
-from mvae.files import write_atomic
+from mvae.files import write_figure
 
 WANTED = 0.75
 """Share of the real drawings' score that the latent should keep."""
@@ -39,6 +38,4 @@ def draw(rows: list[dict], path: Path) -> None:
         axes.grid(alpha=0.3)
         if name == "of_real_ceiling":
             axes.axhline(WANTED, linestyle="--", linewidth=1)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    write_atomic(path, buffer.getvalue())
+    write_figure(figure, path)

@@ -21,6 +21,7 @@ from mvae.machine import cpu_name
 from mvae.miniaturize.sparse import SparseVAE
 from mvae.models.backbones import multiply_adds
 from mvae.models.system import SystemConfig
+from mvae.reproduce.arms import over_seeds
 from mvae.training.system_loop import Settings, fit, held_out
 from mvae.training.vae_stage import ACTIVE_VARIANCE
 
@@ -94,8 +95,7 @@ def run_all(data: Path, *, seeds: int, epochs: int, results: Path) -> list[dict]
         systems.append(runs[0][0])
         row = {"arm": arm.name, "varied": arm.varied, "value": arm.value, "seeds": seeds, "epochs": epochs, "command": command}
         for name in MEASURED:
-            values = [found[name] for _, found in runs]
-            row |= {name: statistics.fmean(values), f"{name}_sd": statistics.stdev(values) if seeds > 1 else 0.0}
+            row |= over_seeds(name, [found[name] for _, found in runs])
         rows.append(row)
     for row, system in zip(rows, systems, strict=True):
         z = torch.zeros(1, system.config.latent)

@@ -3,7 +3,6 @@
 (the paper says 5000 → 1000).
 """
 
-import io
 import statistics
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,9 +13,10 @@ from tqdm import tqdm
 from mvae.data.benchmarks import load_benchmark
 from mvae.evaluate.classifier import to_float
 from mvae.evaluate.results import write_study
-from mvae.files import write_atomic
+from mvae.files import write_figure
 from mvae.machine import cpu_name
 from mvae.models.system import System, SystemConfig
+from mvae.reproduce.arms import over_seeds
 from mvae.training.search import Report, counts, given_up, search, search_with_ray
 from mvae.training.system_loop import Settings, fit, held_out
 
@@ -76,8 +76,7 @@ def run_all(
         said = {key: value for key, value in asdict(settings).items() if key in COLUMNS}
         rows += [
             {
-                "arm": name, "epoch": epoch + 1, "negative_elbo": statistics.fmean(values),
-                "negative_elbo_sd": statistics.stdev(values) if seeds > 1 else 0.0,
+                "arm": name, "epoch": epoch + 1, **over_seeds("negative_elbo", values),
                 "seconds": statistics.median(seconds[name]), **said, "seeds": seeds, "trials": trials,
                 "trials_pruned": ended.get("pruned", 0), "search_epochs": search_epochs,
                 "cpu": cpu_name(), "command": command,
@@ -112,6 +111,4 @@ def draw(rows: list[dict], path: Path) -> None:
     axes.set(xlabel="epochs", ylabel="−ELBO of test digits, nats")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    write_atomic(path, buffer.getvalue())
+    write_figure(figure, path)

@@ -21,6 +21,11 @@ def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + step) * 64 + rank)
 
 
+def float_state(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The floating-point tensors of :func:`unique_state` as float32: what a finished run stores."""
+    return {name: tensor.float() for name, tensor in unique_state(module).items() if tensor.is_floating_point()}
+
+
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write safetensors atomically."""
     with replacing(path) as partial:

@@ -25,7 +25,7 @@ from mvae.errors import DataError
 from mvae.files import write_atomic
 from mvae.models.fake_quantise import plain_again
 from mvae.models.mvae import MVAE
-from mvae.training.checkpoint import load_weights, save_tensors, unique_state
+from mvae.training.checkpoint import float_state, load_weights, save_tensors
 from mvae.training.frozen_latent import reference_encoder
 from mvae.training.loop import process_group, train_stage
 from mvae.training.palette import SHARE, compute_palette
@@ -77,9 +77,7 @@ def train(
             vae = plain_again(train_stage(training, out / "vae", resume=resume, progress=progress).vae)
             if rank == 0:
                 write_atomic(out / "vae_config.json", json.dumps(recipe.vae.config.to_dict(), indent=1).encode())
-                save_tensors(
-                    out / "vae.safetensors", {n: t.float() for n, t in unique_state(vae).items() if t.is_floating_point()}
-                )
+                save_tensors(out / "vae.safetensors", float_state(vae))
             summary["vae_seconds"] = round(time.monotonic() - started, 1)
         if dist.is_initialized():
             dist.barrier()
@@ -165,7 +163,7 @@ def train_seq2seq(
         if training.memory is not None:
             whole = training.memory if unseen is pictures else with_pictures(training.memory, unseen, vae)
             write_atomic(out / MEMORY, whole.to_bytes())
-        save_tensors(out / "model.safetensors", {n: t.float() for n, t in unique_state(module.model).items()})
+        save_tensors(out / "model.safetensors", float_state(module.model))
 
 
 def adopt_vae(entry: Path, out: Path, recipe: Recipe) -> None:

@@ -4,12 +4,11 @@
 """
 
 import argparse
-import io
 import sys
 from pathlib import Path
 
 from mvae.errors import DataError, MvaeError
-from mvae.files import write_atomic
+from mvae.files import write_figure
 from mvae.training.metrics import read_metrics
 
 LOGARITHMIC = ("beta", "weight_", "learning_rate")
@@ -44,9 +43,7 @@ def draw(folder: Path, out: Path) -> list[str]:
         axes.grid(alpha=0.3)
         if name.startswith(LOGARITHMIC) and min(values) > 0:
             axes.set_yscale("log")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    write_atomic(out, buffer.getvalue())
+    write_figure(figure, out)
     return list(columns)
 
 

@@ -14,9 +14,10 @@ from tests.runtime.served import PATIENCE_MS, browser, open_app, page, serve
 from ui.column_notes import psnr_on_white
 from ui.compare import GAIN, CompareTab, difference, same_size
 from ui.library import Library
-from ui.measured import Point, latencies, newest, qualities
+from ui.measured import Point, latencies, qualities
 from ui.pareto import _label_heights, front, pareto_plot
 from ui.tables import ablation_table, layer_tables
+from zoo.newest import newest_rows
 
 __all__ = ["browser", "page"]
 
@@ -35,7 +36,7 @@ def write_rows(path, rows):
 
 
 def test_results_are_read_from_the_newest_file(tmp_path):
-    assert newest(tmp_path, "bench") is None and latencies(tmp_path) == ({}, "") and qualities(tmp_path) == {}
+    assert newest_rows(tmp_path, "bench") == [] and latencies(tmp_path) == ({}, "") and qualities(tmp_path) == {}
     for date, time in (("2026-01-02", 7.5), ("2025-12-31", 9.0)):
         write_rows(tmp_path / f"bench-z-{date}.csv", [{"model": "a-int8", "total_ms_p50": time, "cpu": "X"}])
     assert latencies(tmp_path) == ({"a-int8": 7.5}, "X")

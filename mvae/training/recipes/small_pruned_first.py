@@ -1,8 +1,8 @@
 """small_pruned_first: small with fewer channels, half of the way; what pruning broke is mended.
 
     python -m mvae.miniaturize.prune --start zoo/models/small --encoder 0.15 --decoder 0.15 --out runs/small-pruned-start
-    python -m mvae train small_pruned_first --stage vae --warm-start runs/small-pruned-start --out runs/small-pruned-first
-    --resume
+    python -m mvae train small_pruned_first --stage vae --warm-start runs/small-pruned-start \\
+        --out runs/small-pruned-first --resume
 
 The encoder learns the posterior of the latent's reference encoder again, the decoder the reference's tokens.
 """
