@@ -6,10 +6,11 @@ RUN := .venv/bin/python
 TRAIN := .venv-train/bin/python
 RUN_READY := .venv/.filled
 TRAIN_READY := .venv-train/.filled
+PYTHAE_READY := .venv-pythae/.filled
 RUN_TESTS_READY := .venv/.filled-tests
 TRAIN_TESTS_READY := .venv-train/.filled-tests
 
-.PHONY: help app test zoo bench clean
+.PHONY: help app test zoo bench pythae clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +18,7 @@ help:
 	@echo "make test    style, import contracts, tests/runtime and tests/training"
 	@echo "make zoo     the levels of zoo/models that are not committed, made from their safetensors"
 	@echo "make bench   latency and bytes of every committed model, one thread, into zoo/results and the README"
+	@echo "make pythae  the environment whose pythae is timed by: python -m mvae reproduce speed"
 	@echo "make clean   remove environments and caches (data, runs and zoo stay)"
 
 app: $(RUN_READY)
@@ -35,8 +37,10 @@ bench: $(RUN_READY)
 	$(RUN) -m mvae bench --threads 1 --out zoo/results
 	$(RUN) -m mvae.evaluate.results
 
+pythae: $(PYTHAE_READY)
+
 clean:
-	rm -rf .venv .venv-train .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-train .venv-pythae .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -not -path './data/*' -not -path './runs/*' -prune -exec rm -rf {} +
 
 $(RUN_READY): requirements.txt
@@ -44,6 +48,9 @@ $(RUN_READY): requirements.txt
 
 $(TRAIN_READY): requirements-train.txt
 	$(call fill,.venv-train,requirements-train.txt)
+
+$(PYTHAE_READY): requirements-pythae.txt
+	$(call fill,.venv-pythae,requirements-pythae.txt)
 
 $(RUN_TESTS_READY): $(RUN_READY) requirements-test.txt
 	$(call fill,.venv,requirements-test.txt)

@@ -1,4 +1,4 @@
-"""Look of the app: a quiet theme on the visitor's own fonts, one style sheet, one script; no other host is asked."""
+"""Look of the app: a quiet theme on the visitor's own fonts, style sheets, scripts; no other host is asked."""
 
 from pathlib import Path
 
@@ -49,10 +49,10 @@ def masthead() -> str:
 
 
 def style_sheet() -> str:
-    return (ASSETS / "app.css").read_text(encoding="utf-8")
+    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in ("app.css", "systems.css"))
 
 
 def head() -> str:
-    """What goes into the page's head: the script, inline, and the colour of a phone's title bar."""
-    script = (ASSETS / "app.js").read_text(encoding="utf-8")
+    """What goes into the page's head: the scripts, inline, and the colour of a phone's title bar."""
+    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in ("app.js", "systems.js"))
     return f'<meta name="theme-color" content="#f7f6f3"><script>{script}</script>'

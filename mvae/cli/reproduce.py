@@ -1,5 +1,5 @@
 """``python -m mvae reproduce STUDY``: latent, decoder, seq2seq, memory, prompts, ablation, networks, tuning, refine,
-tiny-decoder; and sheets."""
+tiny-decoder, reference, table9, experiments, speed; and sheets."""
 
 import argparse
 from pathlib import Path
@@ -8,6 +8,7 @@ from mvae.config import DEFAULT_MODEL
 
 EMOJI = (Path("data/emoji"), "folder of shards")
 MNIST = (Path("data/mnist"), "built MNIST")
+BENCHMARKS = (Path("data"), "folder of built benchmarks, mnist and cifar10")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +66,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     tuning.add_argument("--ray", action="store_true", help="search with Ray Tune (requirements-ray.txt) instead of Optuna")
     _results(tuning)
     tuning.add_argument("--plot", type=Path, default=Path("docs/tuning.png"), help="default: %(default)s")
+    reference = _study(studies, "reference", "published settings of the systems, and the published figures", BENCHMARKS)
+    reference.add_argument("--seeds", type=int, default=3, help="of every likelihood (default: %(default)s)")
+    reference.add_argument("--clustering-seeds", type=int, default=5, help="of every clustering (default: %(default)s)")
+    reference.add_argument("--short", action="store_true", help="what one core does in an hour: fewer epochs, images and units")
+    _arms(reference, Path("runs/reference"), "networks side by side, one thread each")
+    experiments = _study(studies, "experiments", "the paper's four experiments: a prompt each, 1000 epochs")
+    experiments.add_argument("--out", type=Path, default=Path("runs/experiments"), help="one folder a run (default: %(default)s)")
+    experiments.add_argument("--prompts", metavar="WORD", nargs="+", help="default: bird fruit clock building")
+    experiments.add_argument("--epochs", type=int, default=1000, help="of every run (default: %(default)s)")
+    experiments.add_argument("--seeds", type=int, default=1, help="of every run (default: %(default)s)")
+    _results(experiments)
+    experiments.add_argument("--figures", type=Path, default=Path("docs/experiments"), help="of PNG (default: %(default)s)")
+    experiments.add_argument("--document", type=Path, default=Path("docs/EXPERIMENTS.md"), help="default: %(default)s")
+    table9 = _study(studies, "table9", "nine systems, measured alike, and the paper's claims beside", BENCHMARKS)
+    table9.add_argument("--benchmarks", metavar="NAME", nargs="+", default=["mnist", "fashion-mnist"],
+                        help="default: %(default)s")
+    table9.add_argument("--seeds", type=int, default=3, help="of every system (default: %(default)s)")
+    table9.add_argument("--epochs", type=int, default=10, help="of every run (default: %(default)s)")
+    table9.add_argument("--out", type=Path, default=Path("runs/table9"), help="one folder a run (default: %(default)s)")
+    table9.add_argument("--workers", type=int, default=2, help="runs side by side (default: %(default)s)")
+    _results(table9)
+    speed = _study(studies, "speed", "seconds of an epoch beside pythae's trainer (make pythae)", MNIST)
+    speed.add_argument("--images", type=int, default=10_000, help="of an epoch (default: %(default)s)")
+    speed.add_argument("--epochs", type=int, default=5, help="of each library, the first not counted (default: %(default)s)")
+    speed.add_argument("--only", metavar="SYSTEM", nargs="+", help="these systems alone (default: all that pythae has)")
+    speed.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    speed.add_argument("--pythae", type=Path, default=Path(".venv-pythae/bin/python"), help="its Python (default: %(default)s)")
+    _results(speed)
     refine = _study(studies, "refine", "what refining a picture's posterior at run time buys")
     refine.add_argument("--entry", type=Path, default=entry, help="zoo entry or run with a VAE (default: %(default)s)")
     refine.add_argument("--pictures", type=int, default=64, help="never-seen drawings (default: %(default)s)")
@@ -105,8 +134,8 @@ def run(args: argparse.Namespace) -> dict:
     """Returns the table's rows, or the sheets' paths."""
     chosen = {
         "latent": _latent, "decoder": _decoder, "seq2seq": _seq2seq, "memory": _memory, "prompts": _prompts, "sheets": _sheets,
-        "ablation": _ablation, "networks": _networks, "tuning": _tuning, "refine": _refine,
-        "tiny-decoder": _tiny_decoder,
+        "ablation": _ablation, "networks": _networks, "tuning": _tuning, "reference": _reference, "refine": _refine,
+        "tiny-decoder": _tiny_decoder, "experiments": _experiments, "speed": _speed, "table9": _table9,
     }
     return chosen[args.study](args)
 
@@ -207,6 +236,50 @@ def _tuning(args: argparse.Namespace) -> dict:
     if not args.json:
         print(f"tuned is where fixed ends after {reached} epochs")
     return found | {"tuned_epochs_to_fixed": reached}
+
+
+def _reference(args: argparse.Namespace) -> dict:
+    from mvae.reproduce.reference import run_all
+
+    rows = run_all(
+        args.data, args.out, seeds=args.seeds, clustering_seeds=args.clustering_seeds, short=args.short,
+        workers=args.workers, only=args.only, results=args.results,
+    )
+    return _rows(args, rows, "{about:44} {obtained:.4g} ± {obtained_sd:.2g} {unit}  published {reference}  within {within}")
+
+
+def _experiments(args: argparse.Namespace) -> dict:
+    from mvae.reproduce.experiments import PROMPTS, run_all
+
+    rows = run_all(
+        args.data, args.out, prompts=args.prompts or PROMPTS, epochs=args.epochs, seeds=args.seeds, results=args.results,
+        figures=args.figures, document=args.document,
+    )
+    line = "{prompt:10} {arm:9} −ELBO {loss:.1f}  KL {kl:.2f}  {active_units:.0f} active units  {seconds:.0f} s"
+    _rows(args, [row for row in rows if row["epoch"] == max(r["epoch"] for r in rows)], line)
+    return {"rows": rows}
+
+
+def _table9(args: argparse.Namespace) -> dict:
+    from mvae.reproduce.table9 import run_all
+
+    rows = run_all(
+        args.data, args.out, benchmarks=args.benchmarks, seeds=args.seeds, epochs=args.epochs, workers=args.workers,
+        results=args.results,
+    )
+    line = "{data:14} {arm:11} CGA {cga:.3f}  coverage {coverage:.3f}  Fréchet {frechet:.1f}  {bytes} bytes  {decode_ms:.3f} ms"
+    return _rows(args, rows, line)
+
+
+def _speed(args: argparse.Namespace) -> dict:
+    from mvae.reproduce.speed import run_all
+
+    rows = run_all(
+        args.data, images=args.images, epochs=args.epochs, only=args.only, device=args.device, pythae=args.pythae,
+        results=args.results,
+    )
+    line = "{arm:10} ours {ours_s:.3f} s  pythae {pythae_s:.3f} s  ratio {ratio:.2f} ({ratio_low:.2f} … {ratio_high:.2f})"
+    return _rows(args, rows, line)
 
 
 def _refine(args: argparse.Namespace) -> dict:

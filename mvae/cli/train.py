@@ -14,6 +14,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--warm-start", type=Path, metavar="ENTRY",
                         help="begin with the weights of a run or zoo entry: its VAE as it is and its seq2seq to be trained on, "
                         "or with --stage vae its VAE to be trained on")
+    parser.add_argument("--workers", type=int, default=0, metavar="N",
+                        help="processes that make batches ahead; for an accelerator that would wait for them (default: none)")
+    parser.add_argument("--minutes", type=float, metavar="M",
+                        help="fit each stage's schedule to this time, by the speed measured on the way; never more steps than "
+                        "the recipe has")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -1,6 +1,10 @@
 """The README's tables of the studies of miniaturisation, in Markdown. Needs neither torch nor numpy."""
 
+from mvae.evaluate.experiment_tables import experiments_table
+from mvae.evaluate.speed_table import speed_table
 from mvae.evaluate.study_tables import STUDIES, Rows, share, table
+from mvae.evaluate.system_tables import SYSTEM_STUDIES
+from mvae.evaluate.table9_table import table9_table
 
 
 def ablation_table(rows: Rows) -> list[str]:
@@ -129,6 +133,7 @@ def _spread(row: dict[str, str], name: str, digits: int) -> str:
 
 ALL_STUDIES = {
     **STUDIES, "ablation": ablation_table, "networks": networks_table, "tuning": tuning_table, "refine": refine_table,
-    "tiny-decoder": tiny_decoder_table,
+    "tiny-decoder": tiny_decoder_table, **SYSTEM_STUDIES, "experiments": experiments_table, "speed": speed_table,
+    "table9": table9_table,
 }
 """By the first words of a result file's name."""

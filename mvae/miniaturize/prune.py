@@ -171,13 +171,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--encoder", type=float, default=0.0, help="share of the encoder's channels to remove")
     parser.add_argument("--decoder", type=float, default=0.0, help="share of the decoder's channels to remove")
     parser.add_argument("--feed-forward", type=float, default=0.0, help="share of the seq2seq's inner units to remove")
+    parser.add_argument("--encoder-layers", type=int, nargs="*", default=(), help="layers of the seq2seq's encoder to remove")
     parser.add_argument("--decoder-layers", type=int, nargs="*", default=(), help="layers of the seq2seq's decoder to remove")
     parser.add_argument("--out", type=Path, required=True, help="folder that training may begin with (--warm-start)")
     parser.add_argument("--seq2seq", type=Path, help="entry with the seq2seq to prune, where START is a run of a VAE alone")
     args = parser.parse_args(argv)
     try:
         shares = (args.encoder, args.decoder, args.feed_forward)
-        print(json.dumps(prune_entry(args.start, args.out, *shares, tuple(args.decoder_layers), args.seq2seq)))
+        layers = {"encoder": tuple(args.encoder_layers), "decoder": tuple(args.decoder_layers)}
+        print(json.dumps(prune_entry(args.start, args.out, *shares, layers, args.seq2seq)))
     except MvaeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -185,13 +187,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def prune_entry(
-    start: Path, out: Path, encoder: float, decoder: float, feed_forward: float, decoder_layers: tuple[int, ...] = (),
-    seq2seq: Path | None = None,
+    start: Path, out: Path, encoder: float, decoder: float, feed_forward: float,
+    layers: dict[str, tuple[int, ...]] | None = None, seq2seq: Path | None = None,
 ) -> dict:
     """Prune the entry ``start`` into the folder ``out``. Returns the widths that a recipe for fine-tuning has to name.
 
-    ``decoder_layers``: layers of the seq2seq's decoder, counted from 0, that are removed. ``seq2seq``: the entry that the
-    seq2seq is taken from, where it is not ``start``. Raises :class:`DataError` where one is no entry, OptionError for shares
+    ``layers``: layers of the seq2seq's "encoder" and "decoder", counted from 0, that are removed. ``seq2seq``: the entry that
+    the seq2seq is taken from, where it is not ``start``. Raises :class:`DataError` where one is no entry, OptionError for shares
     or layers out of range.
     """
     words = seq2seq or start
@@ -201,14 +203,16 @@ def prune_entry(
     except OSError as error:
         raise DataError(f"{words}: not a zoo entry ({error})") from None
     vae, model = prune_vae(stored_vae(start), encoder=encoder, decoder=decoder), prune_feed_forward(model, feed_forward)
-    model = remove_layers(model, decoder=decoder_layers)
+    model = remove_layers(model, **(layers or {}))
     write_atomic(out / "vae_config.json", json.dumps(vae.config.to_dict(), indent=1).encode())
     write_atomic(out / "config.json", (json.dumps(model.config.to_dict(), indent=1) + "\n").encode())
     write_atomic(out / "tokenizer.json", tokenizer)
     save_tensors(out / "vae.safetensors", {n: t for n, t in unique_state(vae).items() if t.is_floating_point()})
     save_tensors(out / "model.safetensors", unique_state(model))
     widths = {name: value for name, value in vae.config.to_dict().items() if name.endswith(("_widths", "_hidden", "_tail"))}
-    return {**widths, "feed_forward": model.config.encoder_ffn_dim, "decoder_layers": model.config.decoder_layers}
+    return {**widths, "feed_forward": model.config.encoder_ffn_dim, **{
+        name: getattr(model.config, name) for name in ("encoder_layers", "decoder_layers")
+    }}
 
 
 if __name__ == "__main__":

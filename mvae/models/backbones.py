@@ -9,36 +9,42 @@ import torch
 from torch import Tensor, nn
 
 from mvae.errors import DataError
+from mvae.models.fast_layers import FastLinear
 
 KINDS = ("mlp", "conv")
 
 
-def body(kind: str, channels: int, side: int, width: int, layers: int = 2) -> nn.Module:
-    """Images [B, C, S, S] → features [B, H], H = ``width``: ``layers`` hidden layers, or three strided convolutions and one
-    layer.
+def body(
+    kind: str, channels: int, side: int, width: int, layers: int = 2, hidden: tuple[int, ...] = ()
+) -> nn.Module:
+    """Images [B, C, S, S] → features [B, H], H = ``width``: ``layers`` hidden layers (or those of the widths ``hidden``, the
+    last of them H), or three strided convolutions and one layer.
 
     Raises :class:`DataError` for another kind.
     """
     if kind == "mlp":
-        return nn.Sequential(nn.Flatten(), *_hidden(channels * side**2, width, layers))
+        return nn.Sequential(nn.Flatten(), *_hidden(channels * side**2, hidden or (width,) * layers))
     if kind == "conv":
         widths = (channels, 32, 64, 128)
         convolutions: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
             convolutions += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
         small = halvings(side)[-1]
-        return nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(widths[-1] * small**2, width), nn.ReLU())
+        return nn.Sequential(*convolutions, nn.Flatten(), FastLinear(widths[-1] * small**2, width), nn.ReLU())
     raise DataError(f"backbone {kind!r:.40}; expected one of {KINDS}")
 
 
-def generator(kind: str, latent: int, channels: int, side: int, width: int, layers: int = 2) -> nn.Module:
+def generator(
+    kind: str, latent: int, channels: int, side: int, width: int, layers: int = 2, hidden: tuple[int, ...] = ()
+) -> nn.Module:
     """Latents [B, D] → [B, channels, S, S], the likelihood's parameters: the way back of :func:`body`."""
     if kind == "mlp":
-        last = (nn.Linear(width, channels * side**2), nn.Unflatten(1, (channels, side, side)))
-        return nn.Sequential(*_hidden(latent, width, layers), *last)
+        widths = hidden[::-1] or (width,) * layers
+        last = (FastLinear(widths[-1], channels * side**2), nn.Unflatten(1, (channels, side, side)))
+        return nn.Sequential(*_hidden(latent, widths), *last)
     if kind == "conv":
         sides = halvings(side)[::-1]
-        first, unfold = nn.Linear(latent, 128 * sides[0] ** 2), nn.Unflatten(1, (128, sides[0], sides[0]))
+        first, unfold = FastLinear(latent, 128 * sides[0] ** 2), nn.Unflatten(1, (128, sides[0], sides[0]))
         convolutions: list[nn.Module] = [first, nn.ReLU(), unfold]
         for inputs, outputs, size in zip((128, 64, 32), (64, 32, 32), sides[1:], strict=True):
             convolutions += [nn.Upsample(size=size), nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
@@ -46,10 +52,10 @@ def generator(kind: str, latent: int, channels: int, side: int, width: int, laye
     raise DataError(f"backbone {kind!r:.40}; expected one of {KINDS}")
 
 
-def _hidden(inputs: int, width: int, layers: int) -> list[nn.Module]:
+def _hidden(inputs: int, widths: tuple[int, ...]) -> list[nn.Module]:
     made: list[nn.Module] = []
-    for number in range(layers):
-        made += [nn.Linear(width if number else inputs, width), nn.ReLU()]
+    for before, after in pairwise((inputs, *widths)):
+        made += [FastLinear(before, after), nn.ReLU()]
     return made
 
 

@@ -16,6 +16,8 @@ from torch.nn import functional as F
 from mvae.errors import DataError
 
 _ONE = torch.Size()
+PROPOSALS = 4
+"""Of the rejection sampler, drawn at once for every sample; the first that is accepted counts."""
 LEAST, MOST = 1e-4, 1e3
 """Floor and ceiling of κ. Below the floor the density is uniform to four digits and its gradient loses all of its own."""
 
@@ -33,38 +35,27 @@ def log_bessel(order: float, x: Tensor) -> Tensor:
 def mean_resultant_length(dimension: int, concentration: Tensor) -> Tensor:
     """A_d(κ) = I_(d/2)(κ) / I_(d/2−1)(κ): length of the mean of vMF(·, κ) in R^d, in (0, 1), float64. Its own derivative with
     respect to κ is 1 − A² − (d − 1) A / κ, for every d."""
-    return _MeanResultantLength.apply(concentration.double(), dimension)
+    return _NormaliserAndLength.apply(concentration.double(), dimension)[1]
 
 
-class _MeanResultantLength(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, concentration: Tensor, dimension: int) -> Tensor:
-        order = dimension / 2
-        found = torch.exp(log_bessel(order, concentration) - log_bessel(order - 1, concentration))
-        ctx.save_for_backward(concentration, found)
-        ctx.dimension = dimension
-        return found
+class _NormaliserAndLength(torch.autograd.Function):
+    """log C_d(κ) of the vMF density C_d(κ) exp(κ μᵀx), and A_d(κ); the first's derivative is −A. Together, since a loss needs
+    both and their derivatives: two series."""
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        concentration, found = ctx.saved_tensors
-        return gradient * (1 - found.square() - (ctx.dimension - 1) * found / concentration), None
-
-
-class _LogNormaliser(torch.autograd.Function):
-    """log C_d(κ) of the vMF density C_d(κ) exp(κ μᵀx); its derivative is −A_d(κ)."""
-
-    @staticmethod
-    def forward(ctx, concentration: Tensor, dimension: int) -> Tensor:
+    def forward(ctx, concentration: Tensor, dimension: int) -> tuple[Tensor, Tensor]:
         order = dimension / 2 - 1
-        ctx.save_for_backward(concentration)
+        lower, upper = log_bessel(order, concentration), log_bessel(order + 1, concentration)
+        length = torch.exp(upper - lower)
+        ctx.save_for_backward(concentration, length)
         ctx.dimension = dimension
-        return order * torch.log(concentration) - dimension / 2 * math.log(2 * math.pi) - log_bessel(order, concentration)
+        return order * torch.log(concentration) - dimension / 2 * math.log(2 * math.pi) - lower, length
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        (concentration,) = ctx.saved_tensors
-        return -gradient * mean_resultant_length(ctx.dimension, concentration), None
+    def backward(ctx, of_normaliser: Tensor, of_length: Tensor) -> tuple[Tensor, None]:
+        concentration, length = ctx.saved_tensors
+        slope = 1 - length.square() - (ctx.dimension - 1) * length / concentration
+        return of_length * slope - of_normaliser * length, None
 
 
 def log_surface(dimension: int) -> float:
@@ -133,9 +124,12 @@ class VonMisesFisher(_OnTheSphere):
     """Density C_d(κ) exp(κ μᵀx). Sampled by Wood's rejection (1994); gradients flow through the accepted proposal, and what they
     leave out is the correction term of Davidson et al. (their equation 20), added by :meth:`correction`."""
 
+    def _normaliser_and_length(self) -> tuple[Tensor, Tensor]:
+        return _NormaliserAndLength.apply(self.concentration.double(), self.dimension)
+
     def log_normaliser(self) -> Tensor:
         """log C_d(κ), [B], float64."""
-        return _LogNormaliser.apply(self.concentration.double(), self.dimension)
+        return self._normaliser_and_length()[0]
 
     def log_prob(self, value: Tensor) -> Tensor:
         found = self.log_normaliser() + self.concentration.double() * (value * self.loc).sum(-1).double()
@@ -143,10 +137,11 @@ class VonMisesFisher(_OnTheSphere):
 
     def mean_length(self) -> Tensor:
         """A_d(κ), [B]."""
-        return mean_resultant_length(self.dimension, self.concentration)
+        return self._normaliser_and_length()[1]
 
     def entropy(self) -> Tensor:
-        found = -self.log_normaliser() - self.concentration.double() * self.mean_length()
+        normaliser, length = self._normaliser_and_length()
+        found = -normaliser - self.concentration.double() * length
         return found.to(self.loc.dtype)
 
     def sample_t(self, shape: torch.Size) -> Tensor:
@@ -159,13 +154,15 @@ class VonMisesFisher(_OnTheSphere):
         with torch.no_grad():
             epsilon = torch.zeros_like(kappa)
             waiting = torch.ones_like(kappa, dtype=torch.bool)
-            beta = Beta(torch.tensor((d - 1) / 2, dtype=torch.float64), torch.tensor((d - 1) / 2, dtype=torch.float64))
+            half = kappa.new_tensor((d - 1) / 2)
+            beta = Beta(half, half, validate_args=False)
             while waiting.any():
-                proposal = beta.sample(kappa.shape).to(kappa.device)
+                proposal = beta.sample((PROPOSALS, *kappa.shape))
                 t = 2 * a * b / (1 - (1 - b) * proposal)
                 kept = (d - 1) * t.log() - t + limit >= torch.rand_like(t).log()
-                epsilon = torch.where(waiting & kept, proposal, epsilon)
-                waiting = waiting & ~kept
+                first = proposal.gather(0, kept.int().argmax(0, keepdim=True))[0]
+                epsilon = torch.where(waiting & kept.any(0), first, epsilon)
+                waiting = waiting & ~kept.any(0)
         return (1 - (1 + b) * epsilon) / (1 - (1 - b) * epsilon)
 
     def correction(self, value: Tensor) -> Tensor:

@@ -37,9 +37,16 @@ class SystemConfig:
     width: int = 400
     layers: int = 2
     """Hidden layers of the ``mlp`` backbone."""
+    hidden: tuple[int, ...] = ()
+    """Widths of these layers where they differ, from the image on, the last equal to ``width``; ``layers`` counts for nothing
+    then."""
     likelihood: str = "bernoulli"
     """``bernoulli`` (binary images), ``gaussian`` with ``variance``, or ``logistic`` (discretised, learned scale)."""
     variance: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.hidden and (self.hidden[-1] != self.width or self.backbone != "mlp"):
+            raise DataError(f"hidden {self.hidden}, width {self.width}, {self.backbone}; expected an mlp ending with its width")
 
 
 class Likelihood(nn.Module):
@@ -76,12 +83,14 @@ class System(nn.Module):
     def __init__(self, config: SystemConfig):
         super().__init__()
         self.config = config
-        self.body = body(config.backbone, config.channels, config.side, config.width, config.layers)
+        self.body = body(config.backbone, config.channels, config.side, config.width, config.layers, config.hidden)
         self.head = nn.Linear(config.width, self.head_size())
         self.generator = generator(
-            config.backbone, config.latent, config.channels, config.side, config.width, config.layers
+            config.backbone, config.latent, config.channels, config.side, config.width, config.layers, config.hidden
         )
         self.likelihood = Likelihood(config)
+        self.rate_weight = 1.0
+        """What the rate counts: below 1 while training warms up."""
 
     def head_size(self) -> int:
         """Numbers that describe one posterior."""
@@ -90,7 +99,9 @@ class System(nn.Module):
     def posterior(self, x: Tensor) -> Distribution:
         """q(z | x), batch shape [B], event shape [D]."""
         mean, log_variance = self.head(self.body(x)).chunk(2, 1)
-        return Independent(Normal(mean, torch.exp(0.5 * log_variance.clamp(-12, 8))), 1)
+        # Not validated: a GPU would be waited for in every step; training looks at its loss.
+        scale = torch.exp(0.5 * log_variance.clamp(-12, 8))
+        return Independent(Normal(mean, scale, validate_args=False), 1, validate_args=False)
 
     def prior_log_prob(self, z: Tensor) -> Tensor:
         """log p(z), z […, D] → […], nats."""
@@ -109,7 +120,7 @@ class System(nn.Module):
 
     def weights(self) -> dict[str, float]:
         """What every term counts, now."""
-        return {"distortion": 1.0, "rate": 1.0}
+        return {"distortion": 1.0, "rate": self.rate_weight}
 
     def loss(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """What is minimised, and its terms."""

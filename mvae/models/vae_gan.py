@@ -53,23 +53,22 @@ class VaeGan(System):
         z = posterior.rsample()
         drawn, free = self.decode(z), self.decode(self.sample_prior(len(x)))
         frozen = _frozen(self.discriminator)
-        with torch.no_grad():
-            real_features, _ = self.discriminator(x)
+        real_features, real = self.discriminator(x)
         features, _ = frozen(drawn)
         _, seen_free = frozen(free)
         # The encoder's picture may be judged by features alone: to the adversarial term its latent is a given.
         _, seen_given = frozen(self.decode(z.detach()))
-        judged = [self.discriminator(image)[1] for image in (x, drawn.detach(), free.detach())]
-        real, fake, fake_free = judged
+        fake, fake_free = (self.discriminator(image.detach())[1] for image in (drawn, free))
+        on_real, on_fake = F.softplus(-real), 0.5 * (F.softplus(fake) + F.softplus(fake_free))
         gate = {name: float(on) for name, on in self.learns.items()}
         terms = {
             "rate": self.rate(posterior, z),
-            "matching": 0.5 * (features - real_features).square().sum(1),
+            "matching": 0.5 * (features - real_features.detach()).square().sum(1),
             "fooling": gate["generator"] * (F.softplus(-seen_given) + F.softplus(-seen_free)),
-            "discriminator": gate["discriminator"] * (F.softplus(-real) + 0.5 * (F.softplus(fake) + F.softplus(fake_free))),
+            "discriminator": gate["discriminator"] * (on_real + on_fake),
         }
         if self.training:
-            self._gate(F.softplus(-real).mean().item(), (0.5 * (F.softplus(fake) + F.softplus(fake_free))).mean().item())
+            self._gate(*torch.stack([on_real.mean(), on_fake.mean()]).tolist())
         return terms
 
     def _gate(self, on_real: float, on_fake: float) -> None:

@@ -9,8 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mvae.errors import OptionError
+from mvae.models.backbones import body, generator
+from mvae.models.fast_layers import FastDoubling
 from mvae.models.system import Likelihood, SystemConfig
 from mvae.objective import weighted_sum
+
+SHARED_GRID = 4
+"""Places a side of the grid on the other systems' backbone."""
 
 
 class Quantised(nn.Module):
@@ -25,8 +30,8 @@ class Quantised(nn.Module):
 
     def nearest(self, grid: Tensor) -> Tensor:
         """[B, D, h, h] → indices int64 [B, h, h]."""
-        flat = grid.permute(0, 2, 3, 1).flatten(0, 2)
-        return torch.cdist(flat, self.codes).argmin(1).view(len(grid), *grid.shape[2:])
+        # |code|² − 2 code·place, less what is the same for all codes; as a convolution its graph leaves the batch open.
+        return F.conv2d(grid, -2 * self.codes[:, :, None, None], self.codes.square().sum(1)).argmin(1)
 
     def vectors(self, indices: Tensor) -> Tensor:
         """int64 [B, h, h] → [B, D, h, h]."""
@@ -51,32 +56,43 @@ class Quantised(nn.Module):
 
 
 class VqVae(nn.Module):
-    """Convolutions to a grid of a quarter of the side, as published; the prior over codes is learned afterwards."""
+    """Convolutions to a grid of a quarter of the side, as published, or ``shared``: the backbone of the other systems, and a grid
+    of 4 × 4. The prior over codes is learned afterwards."""
 
     name = "vq_vae"
 
-    def __init__(self, config: SystemConfig, codes: int = 512, commitment: float = 0.25, hidden: int = 128):
+    def __init__(self, config: SystemConfig, codes: int = 512, commitment: float = 0.25, hidden: int = 128, shared: bool = False):
         """``config.latent``: channels of the grid. Raises OptionError for numbers out of range."""
         super().__init__()
         if codes < 2 or commitment < 0:
             raise OptionError(f"{codes} codes, commitment {commitment}; expected at least 2 and none below 0")
         self.config, self.commitment = config, commitment
+        self.codebook, self.likelihood = Quantised(codes, config.latent), Likelihood(config)
+        self.grid_side = SHARED_GRID if shared else config.side // 4
+        """h."""
+        if shared:
+            size, sides = config.latent * SHARED_GRID**2, (config.channels, config.side, config.width, config.layers)
+            self.body = nn.Sequential(
+                body(config.backbone, *sides, config.hidden), nn.Linear(config.width, size),
+                nn.Unflatten(1, (config.latent, SHARED_GRID, SHARED_GRID)),
+            )
+            self.generator = nn.Sequential(nn.Flatten(), generator(config.backbone, size, *sides, config.hidden))
+            return
         self.body = nn.Sequential(
-            nn.Conv2d(config.channels, hidden // 2, 4, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(hidden // 2, hidden, 4, stride=2, padding=1), nn.ReLU(), nn.Conv2d(hidden, hidden, 3, padding=1),
-            Residual(hidden), Residual(hidden), nn.ReLU(), nn.Conv2d(hidden, config.latent, 1),
+            nn.Conv2d(config.channels, hidden // 2, 4, stride=2, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(hidden // 2, hidden, 4, stride=2, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, hidden, 3, padding=1), Residual(hidden), Residual(hidden), nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, config.latent, 1),
         )
-        self.codebook = Quantised(codes, config.latent)
         self.generator = nn.Sequential(
-            nn.Conv2d(config.latent, hidden, 3, padding=1), Residual(hidden), Residual(hidden), nn.ReLU(),
-            nn.ConvTranspose2d(hidden, hidden // 2, 4, stride=2, padding=1), nn.ReLU(),
-            nn.ConvTranspose2d(hidden // 2, config.channels, 4, stride=2, padding=1),
+            nn.Conv2d(config.latent, hidden, 3, padding=1), Residual(hidden), Residual(hidden), nn.ReLU(inplace=True),
+            FastDoubling(hidden, hidden // 2), nn.ReLU(inplace=True), FastDoubling(hidden // 2, config.channels),
         )
-        self.likelihood = Likelihood(config)
 
     def terms(self, x: Tensor) -> dict[str, Tensor]:
         """``codebook``: codes move to the grid; ``commitment``: the grid moves to its codes; both squared distances, [B]."""
-        grid = self.body(x)
+        # Channels last in memory: so are the vectors of the codebook, and CPUs convolve such images faster.
+        grid = self.body(x.to(memory_format=torch.channels_last))
         quantised, _ = self.codebook(grid)
         passed = grid + (quantised - grid).detach()
         return {
@@ -101,6 +117,10 @@ class VqVae(nn.Module):
         """Codes → expected images, in [0, 1]."""
         return self.likelihood.mean(self.generator(self.codebook.vectors(indices)))
 
+    def decode_near(self, z: Tensor) -> Tensor:
+        """Any vectors of the grid, flat [B, D · h · h], by the codes nearest to them."""
+        return self.decode(self.codebook.nearest(z.reshape(-1, self.config.latent, self.grid_side, self.grid_side)))
+
     def features(self, x: Tensor) -> Tensor:
         """[B, D · h · h]: the quantised grid, flat."""
         return self.codebook.vectors(self.encode(x)).flatten(1)
@@ -112,7 +132,7 @@ class Residual(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(width, width // 4, 3, padding=1), nn.ReLU(), nn.Conv2d(width // 4, width, 1)
+            nn.ReLU(), nn.Conv2d(width, width // 4, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(width // 4, width, 1)
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from mvae.training.loop import process_group, train_stage
 from mvae.training.palette import SHARE, compute_palette
 from mvae.training.recall import with_pictures
 from mvae.training.recipe import Recipe, load_recipe
-from mvae.training.scenes import compute_scenes
+from mvae.training.scenes import compute_scenes, stored_scenes
 from mvae.training.seq2seq_stage import Seq2SeqTraining
 from mvae.training.text import save_tokenizer, train_tokenizer
 from mvae.training.vae_stage import VaeTraining
@@ -43,19 +43,24 @@ def run(args: argparse.Namespace) -> dict:
     """Train and return a summary. Raises :class:`DataError` for a bad recipe or data, :class:`TrainingError` for a bad run."""
     recipe = load_recipe(args.recipe)
     out = args.out or Path("runs") / recipe.name
-    return train(recipe, out, data=args.data, resume=args.resume, stage=args.stage, warm_start=args.warm_start)
+    pace = {"workers": args.workers, "minutes": args.minutes}
+    return train(recipe, out, data=args.data, resume=args.resume, stage=args.stage, warm_start=args.warm_start, **pace)
 
 
 def train(
     recipe: Recipe, out: Path, *, data: Path | None = None, resume: bool = False, stage: str = "all",
-    warm_start: Path | None = None, progress: bool = True,
+    warm_start: Path | None = None, progress: bool = True, workers: int = 0, minutes: float | None = None,
 ) -> dict:
     """Train ``recipe`` below ``out``; the seq2seq needs the VAE's stage finished first. Returns seconds by stage.
 
     ``warm_start``: a run or zoo entry. With ``stage`` "vae" its VAE is the starting point; otherwise its VAE is taken as it is
-    and its seq2seq is the starting point. Schedules begin afresh.
+    and its seq2seq is the starting point. Schedules begin afresh. ``workers`` processes make batches ahead; ``minutes`` is what
+    each stage may take, as :func:`mvae.training.loop.train_stage` says.
     """
+    if workers < 0 or (minutes is not None and minutes <= 0):
+        raise DataError(f"workers {workers}, minutes {minutes}: expected 0 or more workers, and more than 0 minutes")
     rank, _ = process_group()
+    pace = {"workers": workers, "minutes": minutes}
     progress = progress and rank == 0
     source = Path(data or recipe.data)
     size = recipe.vae.config.image_size
@@ -74,7 +79,7 @@ def train(
     try:
         if stage in ("vae", "all"):
             training = VaeTraining(recipe.vae, pictures, unseen, warm_start and warm_start / "vae.safetensors")
-            vae = plain_again(train_stage(training, out / "vae", resume=resume, progress=progress).vae)
+            vae = plain_again(train_stage(training, out / "vae", resume=resume, progress=progress, **pace).vae)
             if rank == 0:
                 write_atomic(out / "vae_config.json", json.dumps(recipe.vae.config.to_dict(), indent=1).encode())
                 save_tensors(out / "vae.safetensors", float_state(vae))
@@ -83,7 +88,8 @@ def train(
             dist.barrier()
         if stage in ("seq2seq", "all"):
             started = time.monotonic()
-            train_seq2seq(recipe, out, source, pictures, unseen, resume=resume, progress=progress, rank=rank, start=warm_start)
+            train_seq2seq(recipe, out, source, pictures, unseen, resume=resume, progress=progress, rank=rank, start=warm_start,
+                          pace=pace)
             summary["seq2seq_seconds"] = round(time.monotonic() - started, 1)
         if rank == 0:
             facts = {"recipe": recipe.to_dict(), "torch": torch.__version__, "data": data_facts(source), "summary": summary}
@@ -112,7 +118,7 @@ def load_vae(out: Path, recipe: Recipe) -> MVAE:
 
 def train_seq2seq(
     recipe: Recipe, out: Path, source: Path, pictures: Pictures, unseen: Pictures, *, resume: bool, progress: bool, rank: int,
-    start: Path | None = None,
+    start: Path | None = None, pace: dict,
 ) -> None:
     """Tokenizer, views and the seq2seq itself."""
     folder = out / "seq2seq"
@@ -139,11 +145,12 @@ def train_seq2seq(
     )
     scenes = palette = None
     if recipe.seq2seq.scenes:
-        toned = load_pictures(source, size=recipe.vae.config.image_size, role="tone", split="train", progress=progress)
-        scenes = compute_scenes(
-            vae, pictures, toned, recipe.seq2seq.scenes, recipe.seq2seq.schedule.seed, folder / "scenes.safetensors",
-            f"{mark} {recipe.seq2seq.scenes} {KINDS}", progress,
-        )
+        kept, scene_mark = folder / "scenes.safetensors", f"{mark} {recipe.seq2seq.scenes} {KINDS}"
+        scenes = stored_scenes(kept, scene_mark)
+        if scenes is None:
+            toned = load_pictures(source, size=recipe.vae.config.image_size, role="tone", split="train", progress=progress)
+            count, seed = recipe.seq2seq.scenes, recipe.seq2seq.schedule.seed
+            scenes = compute_scenes(vae, pictures, toned, count, seed, kept, scene_mark, progress)
         if recipe.seq2seq.config.memory:
             palette = compute_palette(
                 vae, pictures, views.tokens(vae.config)[:, 0].numpy(), recipe.seq2seq.schedule.seed,
@@ -157,7 +164,7 @@ def train_seq2seq(
             begin_with(training.module.model, recipe.seq2seq.config, tokenizer, start)
         else:
             load_weights(training.module.model, start / "model.safetensors")
-    module = train_stage(training, folder, resume=resume, progress=progress)
+    module = train_stage(training, folder, resume=resume, progress=progress, **pace)
     if rank == 0:
         write_atomic(out / "seq2seq_config.json", json.dumps(recipe.seq2seq.config.to_dict(), indent=1).encode())
         if training.memory is not None:

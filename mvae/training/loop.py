@@ -6,7 +6,9 @@ import math
 import os
 import signal
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from mvae.errors import TrainingError
@@ -38,7 +41,11 @@ class Stage(Protocol):
 
     def settings(self) -> dict: ...
 
-    def batch(self, step: int, rank: int, world: int): ...
+    def batch(self, step: int, rank: int, world: int) -> dict:
+        """What one step learns from; depends on the arguments alone, so that other processes may make it ahead."""
+
+    def in_phase(self, batch: dict, step: int) -> dict:
+        """``batch`` with what depends on how far the run is."""
 
     def before_step(self, module: nn.Module, step: int) -> None: ...
 
@@ -66,8 +73,38 @@ def process_group() -> tuple[int, int]:
     return dist.get_rank(), dist.get_world_size()
 
 
-def train_stage(stage: Stage, out: Path, *, resume: bool, progress: bool = True) -> nn.Module:
+class _Steps(Dataset):
+    """Step → the batch that one process learns from in it."""
+
+    def __init__(self, stage: Stage, rank: int, world: int):
+        self.stage, self.rank, self.world = stage, rank, world
+
+    def __getitem__(self, step: int) -> dict:
+        return self.stage.batch(step, self.rank, self.world)
+
+
+def batches(stage: Stage, first: int, rank: int, world: int, workers: int) -> Iterator[dict]:
+    """The batches of steps ``first``, ``first`` + 1, … without end; ``workers`` processes make them ahead, or none."""
+    steps = _Steps(stage, rank, world)
+    if not workers:
+        return map(steps.__getitem__, count(first))
+    return iter(DataLoader(
+        steps, batch_size=None, sampler=count(first), num_workers=workers, prefetch_factor=4, multiprocessing_context="fork"
+    ))
+
+
+def fitted(steps: int, done: int, seconds_per_step: float, seconds_left: float) -> int:
+    """How many steps a run of at most ``steps`` has, given how far it is and how much time is left: at least one more."""
+    return min(steps, done + max(1, int(seconds_left / seconds_per_step)))
+
+
+def train_stage(
+    stage: Stage, out: Path, *, resume: bool, progress: bool = True, workers: int = 0, minutes: float | None = None
+) -> nn.Module:
     """Run ``stage`` to its last step below ``out`` and return the model with its averaged weights.
+
+    ``workers``: processes that make batches ahead. ``minutes``: time that the schedule is fitted to, by the speed measured on
+    the way; it never gets more steps than the recipe gives it.
 
     Writes ``checkpoint.safetensors``, ``ema.safetensors``, ``metrics.csv`` and ``sheet-STEP.png``. SIGTERM or Ctrl-C saves first.
     Raises :class:`TrainingError` if the loss stops being finite or if ``out`` holds a run and ``resume`` is off.
@@ -97,6 +134,7 @@ def train_stage(stage: Stage, out: Path, *, resume: bool, progress: bool = True)
     def ask_stop(*_) -> None:
         stop["asked"] = True
 
+    source = batches(stage, first, rank, world, workers)
     previous = {number: signal.signal(number, ask_stop) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def save(step: int) -> None:
@@ -113,12 +151,14 @@ def train_stage(stage: Stage, out: Path, *, resume: bool, progress: bool = True)
             save_tensors(out / "ema.safetensors", averaged_state(module, average), {"step": str(step)})
 
     saved = shown = logged = time.monotonic()
-    bar = tqdm(range(first, schedule.steps), initial=first, total=schedule.steps, desc=out.name, disable=not progress or rank > 0)
+    deadline = None if minutes is None else logged + 60 * minutes
+    bar = tqdm(initial=first, total=schedule.steps, desc=out.name, disable=not progress or rank > 0)
+    step = counted = first
     try:
         module.train()
-        for step in bar:
+        while step < stage.schedule.steps:
             stage.before_step(module, step)
-            batch = stage.batch(step, rank, world)
+            batch = stage.in_phase(next(source), step)
             batch = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
             torch.manual_seed((schedule.seed * 1_000_003 + step) * 64 + rank)  # dropout and posterior noise
             with torch.autocast(device.split(":")[0], dtype=dtype, enabled=dtype != torch.float32):
@@ -130,7 +170,7 @@ def train_stage(stage: Stage, out: Path, *, resume: bool, progress: bool = True)
                 )
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(module.parameters(), schedule.clip)
-            factor = learning_rate_factor(step, schedule) * math.exp(stage.controller.get("log_learning_rate", 0.0))
+            factor = learning_rate_factor(step, stage.schedule) * math.exp(stage.controller.get("log_learning_rate", 0.0))
             for optimiser in optimisers:
                 for group in optimiser.param_groups:
                     group["lr"] = group["base_lr"] * factor
@@ -138,31 +178,50 @@ def train_stage(stage: Stage, out: Path, *, resume: bool, progress: bool = True)
                 optimiser.zero_grad(set_to_none=True)
             average.update(module, step)
             done, now = step + 1, time.monotonic()
+            ended = done == stage.schedule.steps
             if log:
                 log.add({"loss": loss.item(), "gradient_norm": norm.item(), **metrics})
-                if done % LOG_EVERY == 0 or done == schedule.steps:
-                    speed = (now - logged) / max(1, log.count)
+            if done % LOG_EVERY == 0 or ended:
+                speed = (now - logged) / (done - counted)
+                if log:
                     row = log.write(
                         done,
                         {"learning_rate": schedule.learning_rate * factor, **stage.interval_metrics(), "seconds_per_step": speed},
                     )
                     bar.set_postfix({k: f"{row[k]:.4g}" for k in list(row)[1:2] + list(metrics)[:3]})
-                    logged = time.monotonic()
-            if now - saved >= schedule.checkpoint_minutes * 60 or stop["asked"] or done == schedule.steps:
+                if deadline is not None and not ended:
+                    stage.schedule = replace(schedule, steps=_agreed(fitted(schedule.steps, done, speed, deadline - now), world))
+                    bar.total = stage.schedule.steps
+                logged, counted = time.monotonic(), done
+            bar.update()
+            step = done
+            if now - saved >= schedule.checkpoint_minutes * 60 or stop["asked"] or ended:
                 save(done)
                 saved = time.monotonic()
-            if rank == 0 and (now - shown >= schedule.sheet_minutes * 60 or done == schedule.steps):
+            if rank == 0 and (now - shown >= schedule.sheet_minutes * 60 or ended):
                 show_sheet(stage, module, average, out / f"sheet-{done:06d}.png")
                 shown = logged = time.monotonic()
+                counted = done
             if stop["asked"]:
                 raise KeyboardInterrupt(f"stopped after step {done}; --resume goes on")
     finally:
+        bar.close()
+        del source  # its processes end with it
         for number, handler in previous.items():
             signal.signal(number, handler)
         if world > 1 and dist.is_initialized():
             dist.barrier()
     average.copy_to(module)
     return module.eval()
+
+
+def _agreed(steps: int, world: int) -> int:
+    """The first process's number of steps, in all processes of a run."""
+    if world == 1:
+        return steps
+    chosen = [steps]
+    dist.broadcast_object_list(chosen, src=0)
+    return chosen[0]
 
 
 def averaged_state(module: nn.Module, average: WeightAverage) -> dict[str, torch.Tensor]:

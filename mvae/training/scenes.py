@@ -42,20 +42,23 @@ class Scenes:
         return len(self.words)
 
 
+def stored_scenes(path: Path, mark: str) -> Scenes | None:
+    """The scenes in ``path``, if they were made with this ``mark``, which names the encoder and the pictures."""
+    if not path.exists():
+        return None
+    with safe_open(path, "pt") as file:
+        facts = file.metadata() or {}
+        if facts.get("mark") != mark:
+            return None
+        about = json.loads(facts["about"])
+        rows = {name: [tuple(row) for row in about[name]] for name in ("named", "colours")}
+        return Scenes(file.get_tensor("tokens"), about["words"], about["styles"], **rows)
+
+
 def compute_scenes(
     vae: MVAE, pictures: Pictures, toned: Pictures | None, count: int, seed: int, path: Path, mark: str, progress: bool = True
 ) -> Scenes:
-    """Compose, draw and encode ``count`` scenes and every picture of ``toned`` (skin tones), or read them back from ``path``.
-
-    They are made anew where they were made with another ``mark``, which names the encoder and the pictures.
-    """
-    if path.exists():
-        with safe_open(path, "pt") as file:
-            facts = file.metadata() or {}
-            if facts.get("mark") == mark:
-                about = json.loads(facts["about"])
-                rows = {name: [tuple(row) for row in about[name]] for name in ("named", "colours")}
-                return Scenes(file.get_tensor("tokens"), about["words"], about["styles"], **rows)
+    """Compose, draw and encode ``count`` scenes and every picture of ``toned`` (skin tones), and store them in ``path``."""
     composer = Composer(pictures.pixels, pictures.meta, seed)
     vae.eval()
     words, styles, named, colours = [], [], [], []

@@ -159,6 +159,10 @@ class Seq2SeqTraining:
         read = self._disturbed(tokens, generator)
         return {"tokens": tokens, "read": read, "ids": ids, "mask": mask, "distilled": self.teacher is not None}
 
+    def in_phase(self, batch: dict, step: int) -> dict:
+        """``batch``: nothing changes within a run."""
+        return batch
+
     def _compose(self, texts: list[str], tokens: Tensor, generator: torch.Generator) -> dict[int, int]:
         """Puts compositions in the place of some rows' texts and tokens; row → composition."""
         if self.scenes is None:

@@ -4,6 +4,7 @@ hidden.
 Legend: N images, C channels, S side. All sums are nats per image.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from mvae.errors import OptionError, TrainingError
 from mvae.models.system import System
 
 OPTIMISERS = {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+LOSS = "loss"
+"""Beside the terms' names, which are others."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +55,26 @@ def fit(
     system: System, images: Tensor, settings: Settings, *, binarised: bool = True,
     after_epoch: Callable[[int, System], None] = lambda epoch, system: None, progress: bool = False,
 ) -> Fitted:
-    """Train ``system`` on float images [N, C, S, S] in [0, 1]; ``binarised``: every epoch draws black or white pixels anew.
+    """Train ``system`` on float images [N, C, S, S] in [0, 1], both on the same device; ``binarised``: every epoch draws black or
+    white pixels anew.
 
     ``after_epoch`` is called with the epochs done, 1 …; what it raises ends the training. Raises :class:`TrainingError` where the
-    loss stops being finite.
+    loss stops being finite, at the end of that epoch.
     """
     generator = torch.Generator().manual_seed(settings.seed)
+    noise = torch.Generator(images.device).manual_seed(settings.seed + 1)
     torch.manual_seed(settings.seed)
-    optimiser = OPTIMISERS[settings.optimiser](system.parameters(), settings.learning_rate)
+    optimiser = made_optimiser(system, settings)
     batches = max(1, len(images) // settings.batch)
     total, found, step = settings.epochs * batches, Fitted(), 0
     for epoch in tqdm(range(settings.epochs), desc=system.name, unit="epoch", disable=not progress):
-        begun, order, sums, terms_sum = time.perf_counter(), torch.randperm(len(images), generator=generator), 0.0, {}
+        begun, sums = time.perf_counter(), {}
+        order = torch.randperm(len(images), generator=generator).to(images.device)
         system.train()
         for number in range(batches):
             x = images[order[number * settings.batch : (number + 1) * settings.batch]]
             if binarised:
-                x = torch.bernoulli(x, generator=generator)
+                x = torch.bernoulli(x, generator=noise)
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * rate(step, total, settings.schedule)
             try:
@@ -76,20 +82,28 @@ def fit(
             except ValueError as error:  # a distribution whose parameters are not numbers
                 about = f"{system.name}: no finite posterior in step {step} ({error!s:.100}); lower the learning rate"
                 raise TrainingError(about) from None
-            if not torch.isfinite(loss):
-                raise TrainingError(f"{system.name}: the loss is {loss.item()} in step {step}; lower the learning rate")
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-            step, sums = step + 1, sums + loss.item()
-            for name, term in terms.items():
-                terms_sum[name] = terms_sum.get(name, 0.0) + term.detach().mean().item()
+            step += 1
+            for name, term in {LOSS: loss, **terms}.items():
+                sums[name] = sums.get(name, 0.0) + term.detach().mean()
+        # Looked at once an epoch, since a GPU is waited for at every look; a sum never becomes finite again.
+        means = dict(zip(sums, (torch.stack(list(sums.values())).double() / batches).tolist(), strict=True))
+        if not math.isfinite(means[LOSS]):
+            raise TrainingError(f"{system.name}: the loss is {means[LOSS]} in epoch {epoch + 1}; lower the learning rate")
         found.seconds.append(time.perf_counter() - begun)
-        found.loss.append(sums / batches)
-        found.terms.append({name: value / batches for name, value in terms_sum.items()})
+        found.loss.append(means.pop(LOSS))
+        found.terms.append(means)
         system.eval()
         after_epoch(epoch + 1, system)
     return found
+
+
+def made_optimiser(system: System, settings: Settings) -> torch.optim.Optimizer:
+    """The optimiser named. Adam and AdamW step in one pass over the weights: the same arithmetic, rounded otherwise."""
+    fused = {} if settings.optimiser == "rmsprop" else {"fused": True}
+    return OPTIMISERS[settings.optimiser](system.parameters(), settings.learning_rate, **fused)
 
 
 def rate(step: int, total: int, schedule: str) -> float:
@@ -97,7 +111,7 @@ def rate(step: int, total: int, schedule: str) -> float:
     if schedule == "constant":
         return 1.0
     warm = max(1, total // 20)
-    return min((step + 1) / warm, 0.5 * (1 + torch.cos(torch.tensor(torch.pi * step / total)).item()))
+    return min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / total)))
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """The tokenizer: a byte-level BPE trained on the captions. Bytes are its alphabet, so no prompt can fail to be read."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -17,6 +18,16 @@ SPECIALS = ["<pad>", "<eos>", "<unk>"]
 def train_tokenizer(pictures: Pictures, vocabulary: int) -> Tokenizer:
     """Learn at most ``vocabulary`` pieces from labels, tags and style words, and once for each concept from its words in other
     languages; text is NFKC-normalised and lower-cased."""
+    lines = []
+    for text, meta in zip(pictures.captions, pictures.meta, strict=True):
+        lines += [text, meta.get("label", text), *meta.get("tags", [])]
+    concepts = {meta.get("concept"): meta.get("names", {}) for meta in pictures.meta}
+    lines += [word for names in concepts.values() for said in names.values() for word in said]
+    return label_tokenizer(lines + [caption("a", style) for style in STYLES] * 50, vocabulary)
+
+
+def label_tokenizer(lines: Iterable[str], vocabulary: int) -> Tokenizer:
+    """Learn at most ``vocabulary`` pieces from lines of text, of which 259 are the marks and the bytes."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -24,12 +35,7 @@ def train_tokenizer(pictures: Pictures, vocabulary: int) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary, special_tokens=SPECIALS, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
-    lines = []
-    for text, meta in zip(pictures.captions, pictures.meta, strict=True):
-        lines += [text, meta.get("label", text), *meta.get("tags", [])]
-    concepts = {meta.get("concept"): meta.get("names", {}) for meta in pictures.meta}
-    lines += [word for names in concepts.values() for said in names.values() for word in said]
-    tokenizer.train_from_iterator(lines + [caption("a", style) for style in STYLES] * 50, trainer)
+    tokenizer.train_from_iterator(lines, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", TEXT_END)])
     return tokenizer
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import get_worker_info
 
 from mvae.data.compose import Composer
 from mvae.data.dataset import Pictures, augment
@@ -162,7 +163,8 @@ class VaeTraining:
     def batch(self, step: int, rank: int, world: int) -> dict:
         generator = step_generator(self.schedule.seed, step, rank)
         indices = epoch_indices(len(self.train), self.schedule.batch, step, self.schedule.seed)[rank::world]
-        device = next(self.module.parameters()).device
+        # A process that makes batches ahead must not touch an accelerator.
+        device = next(self.module.parameters()).device if get_worker_info() is None else "cpu"
         image = self.train.batch(indices, device)
         if self.recipe.augmented:
             image = augment(image, generator)
@@ -171,11 +173,14 @@ class VaeTraining:
                 scene = self.composer.plan(int(torch.randint(1 << 40, (), generator=generator)))
                 image[row] = torch.from_numpy(self.composer.draw(scene).copy()).to(device).permute(2, 0, 1) / 255
         image = image.contiguous(memory_format=torch.channels_last)
-        noisy = torch.rand(len(indices), generator=generator) < self.recipe.noisy_share
+        return {"image": image, "noisy": torch.rand(len(indices), generator=generator) < self.recipe.noisy_share}
+
+    def in_phase(self, batch: dict, step: int) -> dict:
+        """``batch``, without noise where the encoder stands still, and whether it is ``judged`` and how often ``refined``."""
         refines = self._learns_a_rate(step) and self._reached(self.recipe.refined_from, step)
         judged = self.module.discriminator is not None and self._reached(self.recipe.adversarial_from, step)
-        found = {"image": image, "noisy": noisy & (not self._frozen(step)), "judged": judged}
-        return found | {"refined": self.recipe.refinement_steps if refines else 0}
+        noisy = batch["noisy"] & (not self._frozen(step))
+        return batch | {"noisy": noisy, "judged": judged, "refined": self.recipe.refinement_steps if refines else 0}
 
     def loss(self, outputs: dict[str, Tensor], batch: dict, step: int) -> tuple[Tensor, dict[str, float]]:
         seen = outputs["reconstruction"]

@@ -12,7 +12,7 @@ from mvae.data.dataset import Pictures
 from mvae.models.mvae import MVAE
 from mvae.training.palette import compute_palette
 from mvae.training.recipe import load_recipe
-from mvae.training.scenes import compute_scenes
+from mvae.training.scenes import compute_scenes, stored_scenes
 from mvae.training.seq2seq_stage import Seq2SeqTraining
 from mvae.training.text import train_tokenizer
 from mvae.training.views import compute_views
@@ -55,7 +55,8 @@ def test_scenes_are_what_is_composed_then_every_skin_tone(vae, tmp_path):
         scene = composer.plan(number)
         assert made.colours[number] == tuple({part.picture: part.colour for part in scene.parts}[n] for n in scene.named)
     assert any(any(colours) for colours in made.colours)
-    again = compute_scenes(vae, pictures, toned, 20, 1, tmp_path / "s", "a", progress=False)
+    again = stored_scenes(tmp_path / "s", "a")
+    assert stored_scenes(tmp_path / "s", "b") is None and stored_scenes(tmp_path / "nothing", "a") is None
     assert again.named == made.named and again.colours == made.colours and torch.equal(again.tokens, made.tokens)
     other = compute_scenes(vae, pictures, None, 5, 1, tmp_path / "s", "b", progress=False)
     assert len(other) == 5

@@ -19,6 +19,7 @@ from mvae.errors import DataError, TrainingError
 from mvae.training import precision
 from mvae.training.checkpoint import load_weights, step_generator
 from mvae.training.cli import train
+from mvae.training.loop import fitted
 from mvae.training.recipe import load_recipe
 from mvae.training.schedule import build_optimisers, learning_rate_factor
 from mvae.training.vae_stage import epoch_indices
@@ -98,6 +99,29 @@ def test_two_processes(tmp_path):
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
     with open(tmp_path / "seq2seq" / "metrics.csv") as file:
         assert int(list(csv.DictReader(file))[-1]["step"]) == load_recipe("tiny").seq2seq.schedule.steps
+
+
+def test_batches_made_ahead_are_the_same(whole_run, tmp_path):
+    train(load_recipe("tiny"), tmp_path, stage="vae", progress=False, workers=2)
+    same_weights(whole_run / "vae.safetensors", tmp_path / "vae.safetensors")
+
+
+def test_a_schedule_is_fitted_to_the_time_left():
+    assert fitted(1000, done=25, seconds_per_step=2.0, seconds_left=100.0) == 75
+    assert fitted(40, done=25, seconds_per_step=2.0, seconds_left=100.0) == 40  # never more than the recipe has
+    assert fitted(1000, done=25, seconds_per_step=2.0, seconds_left=-5.0) == 26
+
+
+def test_a_run_without_time_ends_after_what_was_measured(tmp_path):
+    recipe = load_recipe("tiny")
+    long = replace(recipe, vae=replace(recipe.vae, schedule=replace(recipe.vae.schedule, steps=5000)))
+    train(long, tmp_path, stage="vae", progress=False, minutes=1e-4)
+    with open(tmp_path / "vae" / "metrics.csv") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert int(last["step"]) == 26 and float(last["learning_rate"]) < 0.1 * long.vae.schedule.learning_rate
+    for change in ({"minutes": 0.0}, {"workers": -1}):
+        with pytest.raises(DataError, match="expected 0 or more workers"):
+            train(recipe, tmp_path / "other", stage="vae", progress=False, **change)
 
 
 def test_an_existing_run_is_not_overwritten(whole_run):

@@ -266,6 +266,7 @@
     field.dispatchEvent(new Event("input", { bubbles: true }));
     field.dispatchEvent(new KeyboardEvent("keypress", { bubbles: true })); // Gradio calls that an input, not a value that is set
   };
+  document.addEventListener("mvae-hand", (event) => hand(event.target.dataset.target, event.detail)); // an element's own value
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-hand]");
     if (button) hand(button.dataset.hand, button.dataset.value);

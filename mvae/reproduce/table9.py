@@ -1,0 +1,156 @@
+"""``python -m mvae reproduce table9``: nine systems with the same network, images, number of epochs and sampler rule, measured
+alike; and the paper's claims beside, as claimed.
+
+The sampler rule: for every class a mixture of Gaussians in latent space (:mod:`mvae.evaluate.class_mixture`); the mVAE also
+draws through its own seq2seq, from words.
+"""
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from mvae.data.benchmarks import CLASSES, load_benchmark
+from mvae.engine.stored_system import StoredSystem, load_system
+from mvae.engine.system_files import FOLDER
+from mvae.errors import OptionError, TrainingError
+from mvae.evaluate.results import write_study
+from mvae.machine import cpu_name
+from mvae.models.systems import build_system
+from mvae.reproduce.arms import over_seeds
+from mvae.reproduce.table9_measures import MINIATURISED, judged, measure
+from mvae.reproduce.table9_training import float_images, folder_of, settings, system_config
+from mvae.training.system_loop import fit
+
+TRAINED = ("vae", "vade", "gmvae", "info_vae", "beta_vae", "vq_vae", "s_vae", "vae_gan", "mvae")
+ROWS = (*TRAINED, MINIATURISED)
+CLAIMED = {
+    "vae": (75.3, 2), "vade": (92.5, 58), "gmvae": (94.7, 43), "info_vae": (65.9, 39), "beta_vae": (86.1, 17),
+    "vq_vae": (85.6, 5), "s_vae": (78.3, 58), "vae_gan": (61.7, 43), "mvae": (97.2, 2),
+}
+"""What the paper's Table 9 prints: "accuracy of generated image" in percent and seconds an epoch, without saying of what data
+(the VQ-VAE's two numbers stand in each other's column there). They stand beside ours and are never used."""
+SPREAD = (
+    "cga", "coverage", "density", "frechet", "negative_elbo", "bits_per_dim", "psnr", "latent_accuracy", "probe_accuracy",
+    "clustering_accuracy", "words_cga", "words_coverage", "words_density", "words_frechet",
+)
+COLUMNS = (
+    "arm", "system", "data", "claimed", "claimed_seconds", "seeds", "epochs", "real_accuracy",
+    *(f"{n}{part}" for n in SPREAD for part in ("", "_sd")),
+    "epoch_seconds", "parameters", "bytes", "encode_ms", "decode_ms", "images", "cpu", "command",
+)
+TIMED_STEPS, TIMED = 40, 300
+"""Training steps, and images encoded and decoded, that are timed."""
+
+
+def run_all(
+    source: Path, out: Path, *, benchmarks: Sequence[str], seeds: int, epochs: int, workers: int, results: Path,
+    entries: Path = FOLDER,
+) -> list[dict]:
+    """Train, export and measure what is missing below ``out``, write a table a data set, and put the shown entries (seed 0) into
+    ``entries``.
+
+    Raises :class:`OptionError` for an unknown benchmark or no seed, DataError where one has not been built, TrainingError where
+    a process fails.
+    """
+    unknown = sorted(set(benchmarks) - set(CLASSES))
+    if unknown or min(seeds, epochs, workers) < 1:
+        raise OptionError(f"benchmarks {unknown}, {seeds} seeds, {epochs} epochs, {workers} workers; expected some of "
+                          f"{list(CLASSES)} and at least 1 of each")
+    torch.set_num_threads(1)
+    jobs = [(data, name, str(seed)) for seed in range(seeds) for data in benchmarks for name in TRAINED]
+    common = [str(out), "--data", str(source)]
+    lines = [["mvae.reproduce.table9_training", *job, *common, "--epochs", str(epochs)] for job in jobs]
+    _side_by_side("training", lines, workers)
+    found: dict[tuple[str, str], list[dict]] = {}
+    for data in benchmarks:
+        real = judged(data, source)
+        for seed in range(seeds):
+            for name in tqdm(ROWS, desc=f"{data}, seed {seed}", unit="system"):
+                found.setdefault((data, name), []).append(measure(data, name, seed, out, source, real))
+    rows = []
+    for data in benchmarks:
+        table = [_row(data, name, found[data, name], out, source, epochs) for name in ROWS]
+        write_study(results, f"table9-{data}", COLUMNS, table)
+        rows += table
+        for name in ROWS:
+            _show(folder_of(out, data, "mvae" if name == MINIATURISED else name, 0) / "zoo" / data / name, entries / data / name)
+    return rows
+
+
+def _side_by_side(what: str, lines: list[list[str]], workers: int) -> None:
+    """``python -m`` every line, ``workers`` at once. Raises TrainingError where one fails; the others are then ended."""
+    waiting, running = list(lines), []
+    with tqdm(total=len(lines), desc=what, unit="run") as bar:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                line = waiting.pop(0)
+                running.append((line, subprocess.Popen([sys.executable, "-m", *line], stdout=subprocess.DEVNULL)))
+            time.sleep(0.2)
+            for line, process in list(running):
+                if process.poll() is None:
+                    continue
+                running.remove((line, process))
+                bar.update()
+                if process.returncode:
+                    for _, other in running:
+                        other.terminate()
+                    raise TrainingError(f"{' '.join(line)} ended with {process.returncode}")
+
+
+def _row(data: str, name: str, runs: list[dict], out: Path, source: Path, epochs: int) -> dict:
+    entry = load_system(data, name, folder_of(out, data, "mvae" if name == MINIATURISED else name, 0) / "zoo")
+    claimed = CLAIMED.get(name, ("", ""))
+    row = dict.fromkeys(COLUMNS, "") | {
+        "arm": name, "system": name, "data": data, "claimed": claimed[0], "claimed_seconds": claimed[1], "seeds": len(runs),
+        "epochs": epochs, **{name: runs[0][name] for name in ("real_accuracy", "parameters", "bytes")},
+        "cpu": cpu_name(),
+        "command": f"python -m mvae reproduce table9 --benchmarks {data} --seeds {len(runs)} --epochs {epochs}",
+        **latency(entry, load_benchmark(source / data, "test").images[:TIMED]),
+    }
+    for measured in SPREAD:
+        if all(measured in run for run in runs):
+            row |= over_seeds(measured, [run[measured] for run in runs])
+    count = len(load_benchmark(source / data, "train"))
+    row["images"] = count
+    if name != MINIATURISED:
+        row["epoch_seconds"] = epoch_seconds(data, name, source, count)
+    return row
+
+
+def latency(entry: StoredSystem, images: np.ndarray) -> dict[str, float]:
+    """Medians in milliseconds of encoding and decoding one image at a time, on one thread."""
+    seconds: dict[str, list[float]] = {"encode_ms": [], "decode_ms": []}
+    for image in images.transpose(0, 3, 1, 2).astype(np.float32) / 255:
+        begun = time.perf_counter()
+        latent = entry.encode(image[None])
+        between = time.perf_counter()
+        entry.decode(latent)
+        seconds["encode_ms"].append(between - begun)
+        seconds["decode_ms"].append(time.perf_counter() - between)
+    return {name: 1000 * statistics.median(found) for name, found in seconds.items()}
+
+
+def epoch_seconds(data: str, name: str, source: Path, count: int) -> float:
+    """Seconds of an epoch of ``count`` images, from the faster of two short ones, in this process."""
+    how = settings(2, 0)
+    images = float_images(load_benchmark(source / data, "train").images[: TIMED_STEPS * how.batch])
+    torch.manual_seed(0)
+    logged = fit(build_system(name, system_config(data)), images, how, binarised=False)
+    return min(logged.seconds) * count / len(images)
+
+
+def _show(made: Path, shown: Path) -> None:
+    """Copy an entry, its index last: a half-copied entry is not one."""
+    shown.mkdir(parents=True, exist_ok=True)
+    names = list(json.loads((made / "system.json").read_text())["files"])
+    for file in [*names, "system.json"]:
+        shutil.copyfile(made / file, shown / file)

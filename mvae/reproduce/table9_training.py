@@ -1,0 +1,150 @@
+"""Trains the systems of Table 9: the same backbone, data, number of epochs, batch and optimiser for all nine; a process each.
+
+    python -m mvae.reproduce.table9_training mnist vae 0 runs/table9 --data data --epochs 16
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from mvae.data.benchmarks import CLASSES, load_benchmark
+from mvae.errors import MvaeError
+from mvae.files import write_atomic
+from mvae.models.mvae_system import MvaeSystem
+from mvae.models.system import System, SystemConfig
+from mvae.models.systems import build_system
+from mvae.models.vade import Vade
+from mvae.models.vq_vae import VqVae
+from mvae.training.checkpoint import float_state, load_weights, save_tensors
+from mvae.training.label_words import LabelWords, train_words
+from mvae.training.system_loop import Fitted, Settings, fit
+from mvae.training.vade_start import begin_mixture, pretrain
+
+WEIGHTS, LOG, WORDS, SMALL = "weights.safetensors", "log.json", "words.safetensors", "small.safetensors"
+PRETRAINING = 0.3
+"""Share of VaDE's epochs that train the autoencoder alone."""
+WIDTH, SMALL_WIDTH = 192, 96
+"""Units of a hidden layer, of two each way; the miniaturised mVAE has half of them."""
+
+
+def system_config(data: str) -> SystemConfig:
+    """What all systems share on one data set: grey images have a Gaussian likelihood with a standard deviation of .1, colour
+    images the discretised logistic one."""
+    if data == "cifar10":
+        return SystemConfig(side=32, channels=3, latent=64, width=WIDTH, likelihood="logistic")
+    return SystemConfig(latent=16, width=WIDTH, likelihood="gaussian", variance=0.01)
+
+
+def settings(epochs: int, seed: int) -> Settings:
+    return Settings(epochs=epochs, batch=200, optimiser="adam", learning_rate=2e-3, schedule="cosine", seed=seed)
+
+
+def float_images(images) -> Tensor:
+    """uint8 [N, S, S, C] → float [N, C, S, S] in [0, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255).contiguous()
+
+
+def folder_of(out: Path, data: str, name: str, seed: int) -> Path:
+    return out / data / f"{name}-s{seed}"
+
+
+def train(data: str, name: str, seed: int, out: Path, *, source: Path, epochs: int, device: str = "cpu", limit: int = 0) -> Path:
+    """Train one system unless it is there already; returns its folder. ``limit``: only so many images, 0: all.
+
+    Raises DataError where the benchmark ``source / data`` has not been built.
+    """
+    folder = folder_of(out, data, name, seed)
+    if (folder / LOG).exists():
+        return folder
+    found = load_benchmark(source / data, "train")
+    images, labels = found.images[: limit or None], torch.from_numpy(found.labels[: limit or None])
+    x = float_images(images).to(device)
+    how, begun = settings(epochs, seed), time.monotonic()
+    torch.manual_seed(seed)
+    steps = epochs * max(1, len(x) // how.batch)
+    system = build_system(name, system_config(data), steps).to(device)
+    logged = _fit(system, x, how)
+    log = {"data": data, "system": name, "seed": seed, "settings": asdict(how), "images": len(x), "device": device,
+           "loss": logged.loss, "terms": logged.terms, "epoch_seconds": logged.seconds}
+    save_tensors(folder / WEIGHTS, float_state(system))
+    if isinstance(system, MvaeSystem):
+        student, words = _miniaturised(system, x, how, steps), LabelWords(system.codebook, system.positions, CLASSES[data])
+        words.to(device)
+        log["words"] = train_words(words, _tokens(system, x), labels.to(device), epochs=max(1, epochs // 2), seed=seed)
+        save_tensors(folder / SMALL, float_state(student))
+        save_tensors(folder / WORDS, float_state(words))
+    log["seconds"] = time.monotonic() - begun
+    write_atomic(folder / LOG, json.dumps(log, indent=1).encode())
+    return folder
+
+
+def _fit(system: System | VqVae, x: Tensor, how: Settings) -> Fitted:
+    if not isinstance(system, Vade):
+        return fit(system, x, how, binarised=False)
+    first = max(1, round(PRETRAINING * how.epochs))
+    before = pretrain(system, x, replace(how, epochs=first), binarised=False)
+    begin_mixture(system, x, fits=3, seed=how.seed)
+    after = fit(system, x, replace(how, epochs=how.epochs - first), binarised=False)
+    return Fitted(before.seconds + after.seconds, before.loss + after.loss, before.terms + after.terms)
+
+
+def _miniaturised(teacher: MvaeSystem, x: Tensor, how: Settings, steps: int) -> MvaeSystem:
+    """Half as wide, and distilled."""
+    student = MvaeSystem(replace(teacher.config, width=SMALL_WIDTH), steps=steps, teacher=teacher).to(x.device)
+    fit(student, x, how, binarised=False)
+    teacher.requires_grad_(True)
+    return student
+
+
+@torch.no_grad()
+def _tokens(system: MvaeSystem, x: Tensor) -> Tensor:
+    return torch.cat([system.encode(part) for part in x.split(1000)])
+
+
+def stored(data: str, name: str, seed: int, out: Path, weights: str = WEIGHTS) -> System | VqVae:
+    """A trained system. Raises DataError where it has not been trained."""
+    config = system_config(data)
+    system = build_system(name, replace(config, width=SMALL_WIDTH) if weights == SMALL else config)
+    load_weights(system, folder_of(out, data, name, seed) / weights)
+    return system.eval()
+
+
+def stored_words(data: str, seed: int, out: Path, system: MvaeSystem) -> LabelWords:
+    """The seq2seq of a trained mVAE."""
+    words = LabelWords(system.codebook, system.positions, CLASSES[data])
+    load_weights(words, folder_of(out, data, "mvae", seed) / WORDS)
+    return words.eval()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m mvae.reproduce.table9_training", description=__doc__)
+    parser.add_argument("benchmark", choices=list(CLASSES))
+    parser.add_argument("system")
+    parser.add_argument("seed", type=int)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the built benchmarks (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
+    parser.add_argument("--device", default="cpu", help="default: %(default)s")
+    parser.add_argument("--limit", type=int, default=0, help="train on so many images alone (default: all)")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    if args.device != "cpu":  # to check a distribution's parameters is to wait for the accelerator, at every step
+        Distribution.set_default_validate_args(False)
+    try:
+        print(train(args.benchmark, args.system, args.seed, args.out, source=args.data, epochs=args.epochs, device=args.device,
+                    limit=args.limit))
+    except MvaeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
