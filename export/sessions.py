@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 
 from mvae.engine.decoder_graph import branches
-from mvae.engine.sessions import EXACT_INT8
+from mvae.engine.sessions import int8_settings
 
 GRAPHS = ("encoder_model", "decoder_model_merged", "vae_encoder", "vae_decoder")
 
@@ -21,7 +21,8 @@ def open_session(content: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry(*EXACT_INT8)
+    for setting in int8_settings():
+        options.add_session_config_entry(*setting)
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 

@@ -2,26 +2,43 @@
 
 import platform
 import re
+from functools import cache
 from pathlib import Path
 
 _ARITHMETIC = (("avx512_vnni", "AVX512-VNNI"), ("avx_vnni", "AVX-VNNI"), ("avx512f", "AVX512"), ("avx2", "AVX2"))
 """Flags and their names, best first: with 8-bit dot products int8 is several times as fast as without, under one product name."""
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def cpu_name() -> str:
     """For example ``AMD EPYC 9B14 (AVX512-VNNI)``."""
+    facts = _facts()
+    found = next((name for flag, name in _ARITHMETIC if flag in _flags(facts)), None)
+    model = facts.get("model name") or platform.processor() or platform.machine()
+    return f"{model} ({found})" if found else model
+
+
+def has_int8_products() -> bool:
+    """Whether this processor is known to multiply 8-bit numbers into 32-bit sums: False where nothing says so."""
+    return any("VNNI" in name and flag in _flags(_facts()) for flag, name in _ARITHMETIC)
+
+
+@cache
+def _facts() -> dict[str, str]:
+    """What Linux says of the first processor; nothing elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        lines = []  # not Linux
+        return {}
     facts: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")
         facts.setdefault(name.strip().lower(), value.strip())
-    flags = (facts.get("flags") or facts.get("features") or "").split()
-    found = next((name for flag, name in _ARITHMETIC if flag in flags), None)
-    model = facts.get("model name") or platform.processor() or platform.machine()
-    return f"{model} ({found})" if found else model
+    return facts
+
+
+def _flags(facts: dict[str, str]) -> list[str]:
+    return (facts.get("flags") or facts.get("features") or "").split()
 
 
 def slug(cpu: str) -> str:

@@ -35,7 +35,8 @@ class MvaeSystem(System):
         Raises OptionError for numbers out of range or a teacher with another latent.
         """
         super().__init__(config)
-        if levels < 2 or coordinates < 1 or config.latent % coordinates or not 0 <= noisy_share <= 1 or (steps is not None and steps < 1):
+        tokens = levels >= 2 and coordinates >= 1 and config.latent % coordinates == 0
+        if not tokens or not 0 <= noisy_share <= 1 or (steps is not None and steps < 1):
             raise OptionError(
                 f"{levels} levels, {coordinates} coordinates of {config.latent}, noisy share {noisy_share}, {steps} steps; "
                 "expected at least 2 levels, coordinates that divide the latent, a share of 0 to 1 and at least 1 step"

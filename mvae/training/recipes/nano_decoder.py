@@ -1,8 +1,9 @@
-"""nano_decoder: nano's image encoder and a decoder a fifth larger, from the beginning, with large batches.
+"""nano_decoder: nano's image encoder and a decoder a fifth larger, as far as 3 MB go, from the beginning, with large batches.
 
     python -m mvae train nano_decoder --stage vae --out runs/nano-decoder --workers 4 --minutes 5
 
-``nano_decoder_pruned`` then brings it back to the size that is fast enough.
+Its ``vae.safetensors`` and ``vae_config.json`` then take the place of those in the run with nano's seq2seq (``nano_words``): the
+tokens are the latent's own, and so the seq2seq stays what it is.
 """
 
 from dataclasses import replace
