@@ -15,8 +15,11 @@ from mvae.models.vae import Vae
 from mvae.models.vae_gan import VaeGan
 from mvae.models.vq_vae import VqVae
 
-VQ_CHANNELS, VQ_CODES = 4, 256
-"""Of the VQ-VAE's grid on the shared backbone, 4 × 4 of them: a byte a place."""
+VQ_CHANNELS, VQ_CODES, VQ_COMMITMENT = 4, 256, 15.0
+"""Of the VQ-VAE's grid on the shared backbone, 4 × 4 of them: a byte a place. The commitment is the published .25 of a squared
+error that is divided by the images' variance, in nats of a Gaussian with a standard deviation of .1."""
+GAN_MATCHING = 100.0
+"""Of the VAE-GAN's features against the KL: with 10 the KL has its way, and nothing is encoded."""
 
 
 def build_system(name: str, config: SystemConfig, steps: int | None = None) -> System | VqVae:
@@ -30,10 +33,10 @@ def build_system(name: str, config: SystemConfig, steps: int | None = None) -> S
         "gmvae": lambda: Gmvae(config),
         "info_vae": lambda: InfoVae(config, alpha=0.5, lambda_=100.0),
         "beta_vae": lambda: BetaVae(config, beta=4.0),
-        "vq_vae": lambda: VqVae(replace(config, latent=VQ_CHANNELS), codes=VQ_CODES, shared=True),
+        "vq_vae": lambda: VqVae(replace(config, latent=VQ_CHANNELS), codes=VQ_CODES, commitment=VQ_COMMITMENT, shared=True),
         # Beyond a few dimensions the Power Spherical is the robust choice (De Cao & Aziz 2020).
         "s_vae": lambda: SVae(config, family="vmf" if config.latent <= 20 else "power"),
-        "vae_gan": lambda: VaeGan(config, matching=10.0),
+        "vae_gan": lambda: VaeGan(config, matching=GAN_MATCHING),
         "mvae": lambda: MvaeSystem(config, steps=steps),
     }
     if name not in made:

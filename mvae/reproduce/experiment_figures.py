@@ -16,7 +16,7 @@ COLOURS = {"fixed": "#6b7280", "dynamic": "#2563eb", "averaged": "#dc2626"}
 PANELS = {
     "loss": "−ELBO, nats", "kl": "KL, nats", "distortion": "−likelihood term, nats", "active_units": "active latent units",
 }
-SHOWN, TIMES = 12, 2
+SHOWN, TIMES = 8, 2
 """Drawings in a row of the sheets, and how much larger than the network's they are."""
 Logs = Mapping[tuple[str, str], Sequence[dict]]
 

@@ -30,6 +30,7 @@ from mvae.models.system import System, SystemConfig
 from mvae.models.vae import Vae
 from mvae.reproduce.arms import over_seeds, result_of
 from mvae.reproduce.experiment_figures import draw_all
+from mvae.reproduce.experiment_network import halved
 from mvae.reproduce.experiment_systems import AveragedVae, RateControlledVae
 from mvae.training.controllers import Control
 from mvae.training.sheets import psnr_on_white
@@ -77,10 +78,11 @@ class Run:
 
     def system(self) -> System:
         """With fresh weights, of the run's seed."""
-        torch.manual_seed(self.settings.seed)
         if self.control is not None:
-            return RateControlledVae(self.config, self.control)
-        return (AveragedVae if self.arm == "averaged" else Vae)(self.config)
+            made: System = RateControlledVae(self.config, self.control)
+        else:
+            made = (AveragedVae if self.arm == "averaged" else Vae)(self.config)
+        return halved(made, self.settings.seed)
 
 
 def matching(pictures: Pictures, prompt: str) -> list[int]:

@@ -141,7 +141,7 @@ def latency(entry: StoredSystem, images: np.ndarray) -> dict[str, float]:
 
 def epoch_seconds(data: str, name: str, source: Path, count: int) -> float:
     """Seconds of an epoch of ``count`` images, from the faster of two short ones, in this process."""
-    how = settings(2, 0)
+    how = settings(name, 2, 0)
     images = float_images(load_benchmark(source / data, "train").images[: TIMED_STEPS * how.batch])
     torch.manual_seed(0)
     logged = fit(build_system(name, system_config(data)), images, how, binarised=False)

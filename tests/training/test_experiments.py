@@ -16,6 +16,7 @@ from mvae.evaluate.results import newest
 from mvae.models.vae import Vae
 from mvae.reproduce import experiments
 from mvae.reproduce.experiment_figures import principal
+from mvae.reproduce.experiment_network import WIDTHS
 from mvae.reproduce.experiment_systems import AveragedVae, RateControlledVae
 from mvae.reproduce.experiments import COLUMNS, CONFIG, CONTROL, Run, divided, kept, matching, run_all, train
 from mvae.training.system_loop import Settings, fit
@@ -57,6 +58,13 @@ def test_the_likelihood_needs_no_constant():
     z = torch.randn(3, 4)
     error = (system.decode(z) - x).square().sum((1, 2, 3))
     assert torch.allclose(system.likelihood.log_prob(x, system.generator(z)), -torch.pi * error, rtol=1e-4, atol=1e-3)
+
+
+def test_a_run_begins_with_the_weights_of_its_seed(images):
+    first, again, other = (Run("any", "fixed", Settings(seed=seed), 5, TINY).system() for seed in (3, 3, 4))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert not torch.equal(first.body[0].weight, other.body[0].weight)
+    assert first.decode(first.features(images)).shape == images.shape and first.body[0].out_channels == WIDTHS[0]
 
 
 def rate_after(system, images):
