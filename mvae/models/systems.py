@@ -18,8 +18,9 @@ from mvae.models.vq_vae import VqVae
 VQ_CHANNELS, VQ_CODES, VQ_COMMITMENT = 4, 256, 15.0
 """Of the VQ-VAE's grid on the shared backbone, 4 × 4 of them: a byte a place. The commitment is the published .25 of a squared
 error that is divided by the images' variance, in nats of a Gaussian with a standard deviation of .1."""
-GAN_MATCHING = 100.0
-"""Of the VAE-GAN's features against the KL: with 10 the KL has its way, and nothing is encoded."""
+GAN = {"matching": 300.0, "fooling": 10.0, "noise": 0.3}
+"""The VAE-GAN's weights against the KL, which with less has its way, so that nothing is encoded; and instance noise, without
+which its discriminator, not a convolutional one here, tells real images by their exact zeros."""
 
 
 def build_system(name: str, config: SystemConfig, steps: int | None = None) -> System | VqVae:
@@ -36,7 +37,7 @@ def build_system(name: str, config: SystemConfig, steps: int | None = None) -> S
         "vq_vae": lambda: VqVae(replace(config, latent=VQ_CHANNELS), codes=VQ_CODES, commitment=VQ_COMMITMENT, shared=True),
         # Beyond a few dimensions the Power Spherical is the robust choice (De Cao & Aziz 2020).
         "s_vae": lambda: SVae(config, family="vmf" if config.latent <= 20 else "power"),
-        "vae_gan": lambda: VaeGan(config, matching=GAN_MATCHING),
+        "vae_gan": lambda: VaeGan(config, **GAN),
         "mvae": lambda: MvaeSystem(config, steps=steps),
     }
     if name not in made:

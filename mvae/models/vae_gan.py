@@ -35,16 +35,18 @@ class VaeGan(System):
 
     name = "vae_gan"
 
-    def __init__(self, config: SystemConfig, matching: float = 1.0, fooling: float = 1.0):
+    def __init__(self, config: SystemConfig, matching: float = 1.0, fooling: float = 1.0, noise: float = 0.0):
         """``matching`` weighs feature matching, ``fooling`` the generator's adversarial term (the paper's γ is their ratio).
+        ``noise``: standard deviation of what is added to all that is judged (Sønderby et al. 2017): without it real pixels that
+        are exactly 0 or 1 give themselves away.
 
         Raises OptionError for negative numbers.
         """
         super().__init__(config)
-        if matching < 0 or fooling < 0:
-            raise OptionError(f"matching {matching}, fooling {fooling}; expected none below 0")
+        if min(matching, fooling, noise) < 0:
+            raise OptionError(f"matching {matching}, fooling {fooling}, noise {noise}; expected none below 0")
         self.discriminator = Discriminator(config)
-        self.matching, self.fooling = matching, fooling
+        self.matching, self.fooling, self.noise = matching, fooling, noise
         self.learns = {"discriminator": True, "generator": True}
         """Who takes part in the next step (equilibrium gating)."""
 
@@ -55,10 +57,12 @@ class VaeGan(System):
         frozen = _frozen(self.discriminator)
         real_features, real = self.discriminator(x)
         features, _ = frozen(drawn)
-        _, seen_free = frozen(free)
+        if self.noise:
+            real = self.discriminator(self._noised(x))[1]
+        _, seen_free = frozen(self._noised(free))
         # The encoder's picture may be judged by features alone: to the adversarial term its latent is a given.
-        _, seen_given = frozen(self.decode(z.detach()))
-        fake, fake_free = (self.discriminator(image.detach())[1] for image in (drawn, free))
+        _, seen_given = frozen(self._noised(self.decode(z.detach())))
+        fake, fake_free = (self.discriminator(self._noised(image.detach()))[1] for image in (drawn, free))
         on_real, on_fake = F.softplus(-real), 0.5 * (F.softplus(fake) + F.softplus(fake_free))
         gate = {name: float(on) for name, on in self.learns.items()}
         terms = {
@@ -70,6 +74,9 @@ class VaeGan(System):
         if self.training:
             self._gate(*torch.stack([on_real.mean(), on_fake.mean()]).tolist())
         return terms
+
+    def _noised(self, image: Tensor) -> Tensor:
+        return image + self.noise * torch.randn_like(image) if self.noise else image
 
     def _gate(self, on_real: float, on_fake: float) -> None:
         low, high = EQUILIBRIUM - MARGIN, EQUILIBRIUM + MARGIN

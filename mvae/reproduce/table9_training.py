@@ -43,11 +43,9 @@ def system_config(data: str) -> SystemConfig:
 
 
 def settings(name: str, epochs: int, seed: int) -> Settings:
-    """Alike for all, but that the VAE-GAN's players have the optimiser that they were published with: Adam's steps are too long
-    for them."""
-    if name == "vae_gan":
-        return Settings(epochs=epochs, batch=200, optimiser="rmsprop", learning_rate=5e-4, schedule="cosine", seed=seed)
-    return Settings(epochs=epochs, batch=200, optimiser="adam", learning_rate=2e-3, schedule="cosine", seed=seed)
+    """Alike for all, but that the VAE-GAN's players take half as long steps."""
+    rate = 1e-3 if name == "vae_gan" else 2e-3
+    return Settings(epochs=epochs, batch=200, optimiser="adam", learning_rate=rate, schedule="cosine", seed=seed)
 
 
 def float_images(images) -> Tensor:
