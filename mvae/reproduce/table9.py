@@ -27,7 +27,7 @@ from mvae.machine import cpu_name
 from mvae.models.systems import build_system
 from mvae.reproduce.arms import over_seeds
 from mvae.reproduce.table9_measures import MINIATURISED, judged, measure
-from mvae.reproduce.table9_training import float_images, folder_of, settings, system_config
+from mvae.reproduce.table9_training import LOG, float_images, folder_of, settings, system_config
 from mvae.training.system_loop import fit
 
 TRAINED = ("vae", "vade", "gmvae", "info_vae", "beta_vae", "vq_vae", "s_vae", "vae_gan", "mvae")
@@ -66,7 +66,8 @@ def run_all(
         raise OptionError(f"benchmarks {unknown}, {seeds} seeds, {epochs} epochs, {workers} workers; expected some of "
                           f"{list(CLASSES)} and at least 1 of each")
     torch.set_num_threads(1)
-    jobs = [(data, name, str(seed)) for seed in range(seeds) for data in benchmarks for name in TRAINED]
+    wanted = [(data, name, seed) for seed in range(seeds) for data in benchmarks for name in TRAINED]
+    jobs = [(data, name, str(seed)) for data, name, seed in wanted if not (folder_of(out, data, name, seed) / LOG).exists()]
     common = [str(out), "--data", str(source)]
     lines = [["mvae.reproduce.table9_training", *job, *common, "--epochs", str(epochs)] for job in jobs]
     _side_by_side("training", lines, workers)
