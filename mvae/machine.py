@@ -27,11 +27,15 @@ def has_int8_products() -> bool:
 def _facts() -> dict[str, str]:
     """What Linux says of the first processor; nothing elsewhere."""
     try:
-        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+        return facts_of(CPUINFO.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return {}
+
+
+def facts_of(cpuinfo: str) -> dict[str, str]:
+    """Field → what it says of the first processor in the text of ``/proc/cpuinfo``."""
     facts: dict[str, str] = {}
-    for line in lines:
+    for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
         facts.setdefault(name.strip().lower(), value.strip())
     return facts

@@ -37,6 +37,12 @@ SIDE = 384
 """Side in pixels of the pictures in the slider."""
 
 
+def _measured_here(runs: dict[str, list[float]]) -> str:
+    """Medians, in words: models without a score have no place in the plot."""
+    times = (f"{model_title(name)} {median(values):.1f} ms" for name, values in runs.items())
+    return f"Medians of {len(next(iter(runs.values()), []))}: {', '.join(times)}."
+
+
 def on_white(image: Image.Image) -> Image.Image:
     """An RGBA sticker as RGB, on white."""
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
@@ -102,7 +108,7 @@ class CompareTab:
                 here = [replace(point, milliseconds=median(runs[point.name])) for point in self.points]
                 said = f'<div class="progress-line">Round {turn + 1} of {int(rounds)}</div>'
                 yield pareto_plot(here, f"this machine ({self._machine()}), now", second), said, notice()
-            yield gr.skip(), f'<div class="progress-line">{crowd_warning()}</div>', notice()
+            yield gr.skip(), f'<div class="progress-line">{escape(_measured_here(runs))} {crowd_warning()}</div>', notice()
         except MvaeError as error:
             yield gr.skip(), "", notice(str(error))
 

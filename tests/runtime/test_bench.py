@@ -2,7 +2,6 @@
 
 import datetime
 import math
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -87,6 +86,6 @@ def test_table(log):
     ],
 )
 def test_a_machine_is_named_with_its_arithmetic(cpuinfo, name, monkeypatch):
-    monkeypatch.setattr(Path, "read_text", lambda *_, **__: cpuinfo)
+    monkeypatch.setattr(machine, "_facts", lambda: machine.facts_of(cpuinfo))
     assert machine.cpu_name() == name
     assert machine.slug(name).replace("-", "").isalnum() and machine.slug(name) == machine.slug(name).lower().strip("-")

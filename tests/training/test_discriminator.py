@@ -48,6 +48,6 @@ def test_it_counts_from_its_part_of_the_run(tmp_path):
     )
     training = VaeTraining(stage, pictures, pictures)
     before = {name: value.clone() for name, value in training.module.discriminator.state_dict().items()}
-    assert [training.batch(step, 0, 1)["judged"] for step in range(4)] == [False, False, True, True]
+    assert [training.in_phase(training.batch(step, 0, 1), step)["judged"] for step in range(4)] == [False, False, True, True]
     trained = train_stage(training, tmp_path / "run", resume=False, progress=False).discriminator.state_dict()
     assert any(not torch.equal(before[name], trained[name]) for name in before)
