@@ -27,6 +27,7 @@ CLAIMED = Column("claimed", "claimed", "%", "What the paper prints; it does not 
 COLUMNS = (
     CLAIMED,
     Column("cga", "CGA", "%", "Pictures sampled for a class that an independent classifier gives to that class", 1, 0.01, 1),
+    Column("words_cga", "from words", "%", "The same, drawn from words by the system's own seq2seq", 1, 0.01, 1),
     Column("coverage", "coverage", "", "Share of real images with a sampled one among their nearest neighbours", 3, 1, 1),
     Column("density", "density", "", "How densely samples lie where real images are", 3, 1, 1),
     Column("frechet", "Fréchet", "", "Distance of samples and real images in the classifier's features", 2, 1, -1),

@@ -23,7 +23,7 @@ from ui.system_table import system_table
 from ui.theme import html
 from zoo.newest import newest_rows
 
-FIRST = ("vae", "vq_vae", "s_vae", "vae_gan", "mvae")
+FIRST = ("vae", "gmvae", "vq_vae", "s_vae", "mvae")
 """What a visitor sees at first, of those that are there."""
 SEEDS = 10**6
 """Seeds to draw others from; any other can be typed."""
