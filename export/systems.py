@@ -23,12 +23,13 @@ from mvae.data.benchmarks import CLASSES, load_benchmark
 from mvae.engine.system_files import GRAPHS, INDEX, LATENTS, WORDS
 from mvae.errors import ExportError
 from mvae.evaluate.class_mixture import fit_class_mixture
+from mvae.evaluate.classifier import to_float
 from mvae.files import write_atomic
 from mvae.models.mvae_system import MvaeSystem
 from mvae.models.quantile import cell_center
 from mvae.models.s_vae import SVae
 from mvae.models.system import System
-from mvae.models.system_wrappers import SystemDecoder, SystemEncoder, WordsLogits, latents_of
+from mvae.models.system_wrappers import SystemDecoder, SystemEncoder, latents_of
 from mvae.models.vq_vae import VqVae
 from mvae.training.label_words import TEMPERATURE, LabelWords
 
@@ -50,15 +51,15 @@ def export_system(
     """
     train, test = load_benchmark(source / data, "train"), load_benchmark(source / data, "test")
     system, folder, about = system.eval(), out / data / name, system.config
-    latents = latents_of(system, _float(train.images[:FITTED])).numpy()
-    shown = latents_of(system, _float(test.images[:SHOWN])).numpy()
+    latents = latents_of(system, to_float(train.images[:FITTED])).numpy()
+    shown = latents_of(system, to_float(test.images[:SHOWN])).numpy()
     mixture = fit_class_mixture(latents, train.labels[:FITTED], len(CLASSES[data]))
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer, **mixture, points=_plane(latents, shown).astype(np.float16), latents=shown.astype(np.float16),
         labels=test.labels[:SHOWN].astype(np.uint8),
     )
-    example = _float(test.images[:2])
+    example = to_float(test.images[:2])
     latent = torch.from_numpy(shown[:2])
     files = {
         GRAPHS[0]: _graph(SystemEncoder(system), {"image": example}, "latent"),
@@ -77,10 +78,6 @@ def export_system(
     }
     write_atomic(folder / INDEX, (json.dumps(index, indent=1, ensure_ascii=False) + "\n").encode())
     return folder
-
-
-def _float(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255).contiguous()
 
 
 def _plane(latents: np.ndarray, shown: np.ndarray) -> np.ndarray:
@@ -117,5 +114,5 @@ def _words(words: LabelWords, system: MvaeSystem) -> dict[str, bytes]:
         "table": {"levels": system.levels, "coordinates": system.coordinates},
         "medians": [round(value, 6) for value in cell_center(torch.arange(system.levels), system.levels).tolist()],
     }
-    graph = _graph(WordsLogits(words), {"ids": ids[:2], "mask": mask[:2], "tokens": tokens}, "logits")
+    graph = _graph(words, {"ids": ids[:2], "mask": mask[:2], "tokens": tokens}, "logits")
     return {WORDS[0]: graph, WORDS[1]: (json.dumps(about) + "\n").encode()}

@@ -15,7 +15,6 @@ SYSTEM_HINTS = {
 """What sets a system apart, in a few words."""
 COLOUR = ("cifar10",)
 """Data sets of colour images; the others are grey."""
-DATA_TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 
 
 def milliseconds(value: float) -> str:

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from html import escape
 
-from mvae.engine.system_titles import SYSTEM_TITLES
-from ui.system_names import DATA_TITLES
+from mvae.engine.system_titles import DATA_TITLES, SYSTEM_TITLES
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from PIL import Image
 from mvae.data.benchmarks import CLASSES
 from mvae.engine.images import open_image
 from mvae.engine.stored_system import StoredSystem
-from mvae.engine.system_titles import SYSTEM_TITLES
+from mvae.engine.system_titles import DATA_TITLES, SYSTEM_TITLES
 from mvae.errors import ImageError, MvaeError, OptionError
 from ui.messages import notice
-from ui.system_names import COLOUR, DATA_TITLES
+from ui.system_names import COLOUR
 from ui.system_pictures import as_seen
 from ui.system_samples import EVERY, Row, render_planes, render_rebuilt, render_rows, sample_rows
 from ui.system_shelf import Shelf

@@ -11,12 +11,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from mvae.engine.system_titles import SYSTEM_TITLES
+from mvae.engine.system_titles import DATA_TITLES, SYSTEM_TITLES
 from mvae.errors import IntegrityError, UnknownModelError
 from zoo import fetch
 from zoo.manifest import MANIFEST_MAX_BYTES, FileRecord, Manifest, read_verified
 
-DATA = ("mnist", "fashion-mnist", "cifar10")
+DATA = tuple(DATA_TITLES)
 SYSTEMS = tuple(SYSTEM_TITLES)
 FOLDER = fetch.MODELS.parent / "systems"
 INDEX = "system.json"

@@ -1,9 +1,8 @@
 """The README's Table 9, in Markdown. Needs neither torch nor numpy."""
 
-from mvae.engine.system_titles import SYSTEM_TITLES
+from mvae.engine.system_titles import DATA_TITLES, SYSTEM_TITLES
 from mvae.evaluate.study_tables import Rows, table
 
-NAMES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 HEAD = [
     "system", "claimed, %", "CGA", "coverage", "density", "Fréchet", "−ELBO, nats", "PSNR, dB", "latent accuracy", "linear probe",
     "clusters", "s an epoch", "claimed, s", "parameters", "kB", "encode, ms", "decode, ms",
@@ -17,7 +16,7 @@ def table9_table(rows: Rows) -> list[str]:
         mine = [row for row in rows if row["data"] == data]
         first = mine[0]
         about = (
-            f"{NAMES[data]}, {first['images']} images, {first['epochs']} epochs, {first['seeds']} "
+            f"{DATA_TITLES[data]}, {first['images']} images, {first['epochs']} epochs, {first['seeds']} "
             f"seed{'s' if first['seeds'] != '1' else ''}. CGA: share of the pictures sampled for a class that an independent "
             f"classifier takes for it, which names {float(first['real_accuracy']):.3f} of real test images rightly. All are "
             "sampled by a mixture of Gaussians a class in latent space; the mVAE in its second row by its own seq2seq, from "

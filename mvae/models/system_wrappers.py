@@ -1,6 +1,6 @@
 """The two halves of a system as they are exported: image → latent, latent → image.
 
-Legend: B batch, C channels, S side, D latent dimension, T text pieces, t tokens so far, V codebook.
+Legend: B batch, C channels, S side, D latent dimension.
 """
 
 import torch
@@ -32,17 +32,6 @@ class SystemDecoder(nn.Module):
         if isinstance(self.system, VqVae):
             return self.system.decode_near(latent)
         return self.system.decode(latent)
-
-
-class WordsLogits(nn.Module):
-    """Ids and mask int64 [B, T], tokens int64 [B, t] → logits [B, t, V], without a cache: there are few tokens."""
-
-    def __init__(self, words: nn.Module):
-        super().__init__()
-        self.words = words
-
-    def forward(self, ids: Tensor, mask: Tensor, tokens: Tensor) -> Tensor:
-        return self.words(ids, mask, tokens)
 
 
 @torch.no_grad()

@@ -53,15 +53,25 @@ def run_side_by_side(arms: Sequence[Arm], out: Path, module: str, arguments: Seq
 
     Raises :class:`TrainingError` where one fails; the others are then ended.
     """
-    waiting, running = [arm for arm in arms if stored_result(arm, out) is None], {}
-    with tqdm(total=len(arms), initial=len(arms) - len(waiting), desc="arms", unit="arm") as bar:
+    waiting = [arm.name for arm in arms if stored_result(arm, out) is None]
+    lines = {name: [module, name, *arguments] for name in waiting}
+    run_modules(lines, out, workers, done=len(arms) - len(waiting))
+
+
+def run_modules(lines: dict[str, list[str]], out: Path, workers: int, done: int = 0) -> None:
+    """``python -m LINE`` for every line, ``workers`` at once; each logs into ``out/NAME/log.txt``. ``done``: arms that are
+    counted but need no process.
+
+    Raises :class:`TrainingError` where one fails; the others are then ended.
+    """
+    waiting, running = list(lines.items()), {}
+    with tqdm(total=done + len(waiting), initial=done, desc="arms", unit="arm") as bar:
         while waiting or running:
             while waiting and len(running) < workers:
-                arm = waiting.pop(0)
-                (out / arm.name).mkdir(parents=True, exist_ok=True)
-                log = open(out / arm.name / "log.txt", "w")  # noqa: SIM115 (closed with its process)
-                line = [sys.executable, "-m", module, arm.name, *arguments]
-                running[arm.name] = (subprocess.Popen(line, stdout=log, stderr=log), log)
+                name, line = waiting.pop(0)
+                (out / name).mkdir(parents=True, exist_ok=True)
+                log = open(out / name / "log.txt", "w")  # noqa: SIM115 (closed with its process)
+                running[name] = (subprocess.Popen([sys.executable, "-m", *line], stdout=log, stderr=log), log)
             time.sleep(0.5)
             for name, (process, log) in list(running.items()):
                 if process.poll() is not None:

@@ -8,8 +8,6 @@ draws through its own seq2seq, from words.
 import json
 import shutil
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,20 +16,22 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mvae.data.benchmarks import CLASSES, load_benchmark
+from mvae.data.benchmarks import CLASSES, Labelled
 from mvae.engine.stored_system import StoredSystem, load_system
-from mvae.engine.system_files import FOLDER
-from mvae.errors import OptionError, TrainingError
+from mvae.engine.system_files import FOLDER, INDEX
+from mvae.engine.system_titles import SYSTEM_TITLES
+from mvae.errors import OptionError
+from mvae.evaluate.classifier import to_float
 from mvae.evaluate.results import write_study
 from mvae.machine import cpu_name
 from mvae.models.systems import build_system
-from mvae.reproduce.arms import over_seeds
-from mvae.reproduce.table9_measures import MINIATURISED, judged, measure
-from mvae.reproduce.table9_training import LOG, float_images, folder_of, settings, system_config
+from mvae.reproduce.arms import over_seeds, run_modules
+from mvae.reproduce.table9_measures import Judged, judged, measure
+from mvae.reproduce.table9_training import LOG, MINIATURISED, folder_of, settings, system_config
 from mvae.training.system_loop import fit
 
-TRAINED = ("vae", "vade", "gmvae", "info_vae", "beta_vae", "vq_vae", "s_vae", "vae_gan", "mvae")
-ROWS = (*TRAINED, MINIATURISED)
+ROWS = tuple(SYSTEM_TITLES)
+TRAINED = tuple(name for name in ROWS if name != MINIATURISED)
 CLAIMED = {
     "vae": (75.3, 2), "vade": (92.5, 58), "gmvae": (94.7, 43), "info_vae": (65.9, 39), "beta_vae": (86.1, 17),
     "vq_vae": (85.6, 5), "s_vae": (78.3, 58), "vae_gan": (61.7, 43), "mvae": (97.2, 2),
@@ -67,63 +67,45 @@ def run_all(
                           f"{list(CLASSES)} and at least 1 of each")
     torch.set_num_threads(1)
     wanted = [(data, name, seed) for seed in range(seeds) for data in benchmarks for name in TRAINED]
-    jobs = [(data, name, str(seed)) for data, name, seed in wanted if not (folder_of(out, data, name, seed) / LOG).exists()]
-    common = [str(out), "--data", str(source)]
-    lines = [["mvae.reproduce.table9_training", *job, *common, "--epochs", str(epochs)] for job in jobs]
-    _side_by_side("training", lines, workers)
+    common = [str(out), "--data", str(source), "--epochs", str(epochs)]
+    folders = {folder_of(out, *job): [*map(str, job), *common] for job in wanted}
+    lines = {
+        str(folder.relative_to(out)): ["mvae.reproduce.table9_training", *line]
+        for folder, line in folders.items() if not (folder / LOG).exists()
+    }
+    run_modules(lines, out, workers, done=len(wanted) - len(lines))
     found: dict[tuple[str, str], list[dict]] = {}
-    for data in benchmarks:
-        real = judged(data, source)
+    reals = {data: judged(data, source) for data in benchmarks}
+    for data, real in reals.items():
         for seed in range(seeds):
             for name in tqdm(ROWS, desc=f"{data}, seed {seed}", unit="system"):
                 found.setdefault((data, name), []).append(measure(data, name, seed, out, source, real))
     rows = []
-    for data in benchmarks:
-        table = [_row(data, name, found[data, name], out, source, epochs) for name in ROWS]
+    for data, real in reals.items():
+        table = [_row(data, name, found[data, name], out, real, epochs) for name in ROWS]
         write_study(results, f"table9-{data}", COLUMNS, table)
         rows += table
         for name in ROWS:
-            _show(folder_of(out, data, "mvae" if name == MINIATURISED else name, 0) / "zoo" / data / name, entries / data / name)
+            _show(folder_of(out, data, name, 0) / "zoo" / data / name, entries / data / name)
     return rows
 
 
-def _side_by_side(what: str, lines: list[list[str]], workers: int) -> None:
-    """``python -m`` every line, ``workers`` at once. Raises TrainingError where one fails; the others are then ended."""
-    waiting, running = list(lines), []
-    with tqdm(total=len(lines), desc=what, unit="run") as bar:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                line = waiting.pop(0)
-                running.append((line, subprocess.Popen([sys.executable, "-m", *line], stdout=subprocess.DEVNULL)))
-            time.sleep(0.2)
-            for line, process in list(running):
-                if process.poll() is None:
-                    continue
-                running.remove((line, process))
-                bar.update()
-                if process.returncode:
-                    for _, other in running:
-                        other.terminate()
-                    raise TrainingError(f"{' '.join(line)} ended with {process.returncode}")
-
-
-def _row(data: str, name: str, runs: list[dict], out: Path, source: Path, epochs: int) -> dict:
-    entry = load_system(data, name, folder_of(out, data, "mvae" if name == MINIATURISED else name, 0) / "zoo")
+def _row(data: str, name: str, runs: list[dict], out: Path, real: Judged, epochs: int) -> dict:
+    entry = load_system(data, name, folder_of(out, data, name, 0) / "zoo")
     claimed = CLAIMED.get(name, ("", ""))
     row = dict.fromkeys(COLUMNS, "") | {
         "arm": name, "system": name, "data": data, "claimed": claimed[0], "claimed_seconds": claimed[1], "seeds": len(runs),
         "epochs": epochs, **{name: runs[0][name] for name in ("real_accuracy", "parameters", "bytes")},
         "cpu": cpu_name(),
         "command": f"python -m mvae reproduce table9 --benchmarks {data} --seeds {len(runs)} --epochs {epochs}",
-        **latency(entry, load_benchmark(source / data, "test").images[:TIMED]),
+        **latency(entry, real.test.images[:TIMED]),
     }
     for measured in SPREAD:
         if all(measured in run for run in runs):
             row |= over_seeds(measured, [run[measured] for run in runs])
-    count = len(load_benchmark(source / data, "train"))
-    row["images"] = count
+    row["images"] = len(real.train)
     if name != MINIATURISED:
-        row["epoch_seconds"] = epoch_seconds(data, name, source, count)
+        row["epoch_seconds"] = epoch_seconds(data, name, real.train)
     return row
 
 
@@ -140,18 +122,18 @@ def latency(entry: StoredSystem, images: np.ndarray) -> dict[str, float]:
     return {name: 1000 * statistics.median(found) for name, found in seconds.items()}
 
 
-def epoch_seconds(data: str, name: str, source: Path, count: int) -> float:
-    """Seconds of an epoch of ``count`` images, from the faster of two short ones, in this process."""
+def epoch_seconds(data: str, name: str, train: Labelled) -> float:
+    """Seconds of an epoch of ``train``, from the faster of two short ones, in this process."""
     how = settings(name, 2, 0)
-    images = float_images(load_benchmark(source / data, "train").images[: TIMED_STEPS * how.batch])
+    images = to_float(train.images[: TIMED_STEPS * how.batch])
     torch.manual_seed(0)
     logged = fit(build_system(name, system_config(data)), images, how, binarised=False)
-    return min(logged.seconds) * count / len(images)
+    return min(logged.seconds) * len(train) / len(images)
 
 
 def _show(made: Path, shown: Path) -> None:
     """Copy an entry, its index last: a half-copied entry is not one."""
     shown.mkdir(parents=True, exist_ok=True)
-    names = list(json.loads((made / "system.json").read_text())["files"])
-    for file in [*names, "system.json"]:
+    names = list(json.loads((made / INDEX).read_text())["files"])
+    for file in [*names, INDEX]:
         shutil.copyfile(made / file, shown / file)

@@ -23,7 +23,7 @@ from mvae.data.benchmarks import CLASSES, Labelled, load_benchmark
 from mvae.engine.stored_system import StoredSystem, load_system
 from mvae.engine.system_titles import SYSTEM_TITLES
 from mvae.errors import MvaeError
-from mvae.evaluate.classifier import classify, load_classifier, to_float
+from mvae.evaluate.classifier import Classifier, classify, load_classifier, to_float
 from mvae.evaluate.clustering import clustering_accuracy
 from mvae.evaluate.frechet import frechet_distance
 from mvae.evaluate.manifold import density_and_coverage
@@ -31,10 +31,8 @@ from mvae.files import write_atomic
 from mvae.models.system import System
 from mvae.models.vae_gan import VaeGan
 from mvae.models.vq_vae import VqVae
-from mvae.reproduce.table9_training import SMALL, WEIGHTS, folder_of, stored, stored_words
+from mvae.reproduce.table9_training import MINIATURISED, SMALL, WEIGHTS, folder_of, stored, stored_words
 
-MINIATURISED = "mvae_small"
-"""The mVAE distilled into half its width; not a system of its own, and trained with it."""
 DRAWN, PROBED, BOUNDED = 500, 20_000, 2000
 """Images drawn of a class; training images whose latents a classifier learns from; test images for the bound."""
 
@@ -45,7 +43,7 @@ class Judged:
 
     test: Labelled
     train: Labelled
-    name: str
+    judge: Classifier
     features: np.ndarray
     """float32 [N, F], of as many as are drawn."""
     accuracy: float
@@ -54,14 +52,15 @@ class Judged:
 def judged(data: str, source: Path) -> Judged:
     """Raises DataError where the benchmark or its classifier is missing."""
     test, train = load_benchmark(source / data, "test"), load_benchmark(source / data, "train")
-    classes, features = classify(load_classifier(data), test.images)
+    judge = load_classifier(data)
+    classes, features = classify(judge, test.images)
     count = DRAWN * len(CLASSES[data])
-    return Judged(test, train, data, features[:count], float((classes == test.labels).mean()))
+    return Judged(test, train, judge, features[:count], float((classes == test.labels).mean()))
 
 
 def measure(data: str, name: str, seed: int, out: Path, source: Path, real: Judged | None = None) -> dict[str, float]:
     """Export one trained system and measure it, or return what was measured before. ``name`` may be :data:`MINIATURISED`."""
-    folder = folder_of(out, data, "mvae" if name == MINIATURISED else name, seed)
+    folder = folder_of(out, data, name, seed)
     path = folder / f"measured-{name}.json"
     if path.is_file():
         return json.loads(path.read_text())
@@ -94,7 +93,7 @@ def drawn(entry: StoredSystem, real: Judged, words: bool = False) -> dict[str, f
     for label in range(len(entry.entry.classes)):
         latents = entry.draw_words(label, DRAWN, seed=label) if words else entry.sample(label, DRAWN, seed=label)
         images.append((entry.decode(latents).transpose(0, 2, 3, 1) * 255).round().astype(np.uint8))
-    classes, features = classify(load_classifier(real.name), np.concatenate(images))
+    classes, features = classify(real.judge, np.concatenate(images))
     density, coverage = density_and_coverage(real.features, features)
     return {
         "cga": float((classes == labels).mean()), "density": density, "coverage": coverage,

@@ -16,6 +16,7 @@ from torch.distributions import Distribution
 
 from mvae.data.benchmarks import CLASSES, load_benchmark
 from mvae.errors import MvaeError
+from mvae.evaluate.classifier import to_float
 from mvae.files import write_atomic
 from mvae.models.mvae_system import MvaeSystem
 from mvae.models.system import System, SystemConfig
@@ -28,6 +29,8 @@ from mvae.training.system_loop import Fitted, Settings, fit
 from mvae.training.vade_start import begin_mixture, pretrain
 
 WEIGHTS, LOG, WORDS, SMALL = "weights.safetensors", "log.json", "words.safetensors", "small.safetensors"
+MINIATURISED = "mvae_small"
+"""The mVAE distilled into half its width; not a system of its own."""
 PRETRAINING = 0.3
 """Share of VaDE's epochs that train the autoencoder alone."""
 WIDTH, SMALL_WIDTH = 192, 96
@@ -48,12 +51,9 @@ def settings(name: str, epochs: int, seed: int) -> Settings:
     return Settings(epochs=epochs, batch=200, optimiser="adam", learning_rate=rate, schedule="cosine", seed=seed)
 
 
-def float_images(images) -> Tensor:
-    """uint8 [N, S, S, C] → float [N, C, S, S] in [0, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255).contiguous()
-
-
 def folder_of(out: Path, data: str, name: str, seed: int) -> Path:
+    """Where a run is kept; the miniaturised mVAE is trained with the whole one."""
+    name = "mvae" if name == MINIATURISED else name
     return out / data / f"{name}-s{seed}"
 
 
@@ -67,7 +67,7 @@ def train(data: str, name: str, seed: int, out: Path, *, source: Path, epochs: i
         return folder
     found = load_benchmark(source / data, "train")
     images, labels = found.images[: limit or None], torch.from_numpy(found.labels[: limit or None])
-    x = float_images(images).to(device)
+    x = to_float(images).to(device)
     how, begun = settings(name, epochs, seed), time.monotonic()
     torch.manual_seed(seed)
     steps = epochs * max(1, len(x) // how.batch)
