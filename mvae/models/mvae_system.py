@@ -24,10 +24,10 @@ class MvaeSystem(System):
 
     name = "mvae"
 
-    def __init__(self, config: SystemConfig, levels: int = 16, coordinates: int = 2, rate_nats: float | None = None,
+    def __init__(self, config: SystemConfig, levels: int = 32, coordinates: int = 2, rate_nats: float | None = None,
                  noisy_share: float = 0.25, steps: int | None = None, exact_from: float = 0.8,
                  teacher: "MvaeSystem | None" = None, distillation: float = 1.0, matching: float = 1.0):
-        """``rate_nats``: nats per image, by default three quarters of what the tokens carry, D ln L. ``steps``: calls of
+        """``rate_nats``: nats per image, by default nine tenths of what the tokens carry, D ln L. ``steps``: calls of
         :meth:`loss` in training of which the part from ``exact_from`` on is on exact tokens alone; None: none is.
         ``teacher``: a larger system of the same latent, whose posterior and pictures are learned with the weights
         ``distillation`` (paper, 19) and ``matching`` (20).
@@ -46,7 +46,7 @@ class MvaeSystem(System):
                 f"a teacher with latent {teacher.config.latent} in {teacher.levels} levels; expected {config.latent}, {levels}"
             )
         self.levels, self.coordinates, self.noisy_share = levels, coordinates, noisy_share
-        self.rate_nats = 0.75 * config.latent * math.log(levels) if rate_nats is None else rate_nats
+        self.rate_nats = 0.9 * config.latent * math.log(levels) if rate_nats is None else rate_nats
         self.steps, self.exact_from, self.calls, self.log_beta = steps, exact_from, 0, 0.0
         self.distillation, self.matching = distillation, matching
         self.taught = [] if teacher is None else [teacher.eval().requires_grad_(False)]
@@ -118,7 +118,3 @@ class MvaeSystem(System):
     def encode(self, x: Tensor) -> Tensor:
         """Images → tokens."""
         return self.tokens(self.features(x))
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Latents [B, D] → expected images, through their tokens: what reaches a decoder elsewhere."""
-        return super().decode(self.latents(self.tokens(z)))

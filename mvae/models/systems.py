@@ -18,9 +18,9 @@ from mvae.models.vq_vae import VqVae
 VQ_CHANNELS, VQ_CODES, VQ_COMMITMENT = 4, 256, 15.0
 """Of the VQ-VAE's grid on the shared backbone, 4 × 4 of them: a byte a place. The commitment is the published .25 of a squared
 error that is divided by the images' variance, in nats of a Gaussian with a standard deviation of .1."""
-GAN = {"matching": 300.0, "fooling": 10.0, "noise": 0.3}
-"""The VAE-GAN's weights against the KL, which with less has its way, so that nothing is encoded; and instance noise, without
-which its discriminator, not a convolutional one here, tells real images by their exact zeros."""
+GAN = {"matching": 1000.0, "fooling": 5.0, "noise": 0.2, "patches": True}
+"""The VAE-GAN's weights against the KL, which with less has its way, so that nothing is encoded; instance noise, and a
+discriminator of convolutions: one on the backbone knows real images by their exact zeros and its features forget the rest."""
 
 
 def build_system(name: str, config: SystemConfig, steps: int | None = None) -> System | VqVae:

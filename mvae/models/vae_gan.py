@@ -15,6 +15,8 @@ from mvae.models.system import System, SystemConfig
 EQUILIBRIUM, MARGIN = 0.68, 0.35
 """A player whose mean loss is further than the margin below (or whose opponent's is above) the equilibrium waits a step, as in
 the authors' code: an optimal discriminator against an optimal generator has ln 2 ≈ 0.69."""
+SLOPE = 0.2
+"""Of leaky rectifiers, as in Radford et al. 2016."""
 
 
 class Discriminator(nn.Module):
@@ -30,45 +32,63 @@ class Discriminator(nn.Module):
         return features, self.head(features)[:, 0]
 
 
+class PatchDiscriminator(nn.Module):
+    """The same of convolutions, over squares of 4 × 4 pixels and their neighbours. Its features, before their nonlinearity, still
+    know where something is, however sure the judge has become: those of a layer over whole images forget what they are to match.
+
+    H = 64 (S / 8)², rounded up.
+    """
+
+    def __init__(self, config: SystemConfig):
+        super().__init__()
+        side = (config.side // 4 + 1) // 2
+        self.body = nn.Sequential(
+            nn.Conv2d(config.channels, 32, 4, stride=4), nn.LeakyReLU(SLOPE), nn.Conv2d(32, 64, 3, stride=2, padding=1),
+        )
+        self.head = nn.Sequential(nn.LeakyReLU(SLOPE), nn.Linear(64 * side**2, 64), nn.LeakyReLU(SLOPE), nn.Linear(64, 1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.body(x.contiguous(memory_format=torch.channels_last)).flatten(1)
+        return features, self.head(features)[:, 0]
+
+
 class VaeGan(System):
     """Terms: ``rate`` (encoder), ``matching`` (encoder and generator), ``fooling`` (generator), ``discriminator``."""
 
     name = "vae_gan"
 
-    def __init__(self, config: SystemConfig, matching: float = 1.0, fooling: float = 1.0, noise: float = 0.0):
+    def __init__(self, config: SystemConfig, matching: float = 1.0, fooling: float = 1.0, noise: float = 0.0,
+                 patches: bool = False):
         """``matching`` weighs feature matching, ``fooling`` the generator's adversarial term (the paper's γ is their ratio).
         ``noise``: standard deviation of what is added to all that is judged (Sønderby et al. 2017): without it real pixels that
-        are exactly 0 or 1 give themselves away.
+        are exactly 0 or 1 give themselves away. ``patches``: a :class:`PatchDiscriminator` instead of one on the backbone.
 
         Raises OptionError for negative numbers.
         """
         super().__init__(config)
         if min(matching, fooling, noise) < 0:
             raise OptionError(f"matching {matching}, fooling {fooling}, noise {noise}; expected none below 0")
-        self.discriminator = Discriminator(config)
+        self.discriminator = (PatchDiscriminator if patches else Discriminator)(config)
         self.matching, self.fooling, self.noise = matching, fooling, noise
         self.learns = {"discriminator": True, "generator": True}
         """Who takes part in the next step (equilibrium gating)."""
 
     def terms(self, x: Tensor) -> dict[str, Tensor]:
-        posterior = self.posterior(x)
+        posterior, frozen, count = self.posterior(x), _frozen(self.discriminator), len(x)
         z = posterior.rsample()
-        drawn, free = self.decode(z), self.decode(self.sample_prior(len(x)))
-        frozen = _frozen(self.discriminator)
-        real_features, real = self.discriminator(x)
-        features, _ = frozen(drawn)
-        if self.noise:
-            real = self.discriminator(self._noised(x))[1]
-        _, seen_free = frozen(self._noised(free))
-        # The encoder's picture may be judged by features alone: to the adversarial term its latent is a given.
-        _, seen_given = frozen(self._noised(self.decode(z.detach())))
-        fake, fake_free = (self.discriminator(self._noised(image.detach()))[1] for image in (drawn, free))
-        on_real, on_fake = F.softplus(-real), 0.5 * (F.softplus(fake) + F.softplus(fake_free))
+        # The encoder's picture is judged by features alone: to the adversarial terms its latent is a given.
+        both = self.decode(torch.cat([z.detach(), self.sample_prior(count)]))
+        with torch.no_grad():
+            wanted, _ = frozen(x)
+        features, _ = frozen(self.decode(z))
+        _, seen = frozen(self._noised(both))
+        _, judged = self.discriminator(self._noised(torch.cat([x, both.detach()])))
+        on_real, on_fake = F.softplus(-judged[:count]), 0.5 * F.softplus(judged[count:]).view(2, count).sum(0)
         gate = {name: float(on) for name, on in self.learns.items()}
         terms = {
             "rate": self.rate(posterior, z),
-            "matching": 0.5 * (features - real_features.detach()).square().sum(1),
-            "fooling": gate["generator"] * (F.softplus(-seen_given) + F.softplus(-seen_free)),
+            "matching": 0.5 * (features - wanted).square().sum(1),
+            "fooling": gate["generator"] * F.softplus(-seen).view(2, count).sum(0),
             "discriminator": gate["discriminator"] * (on_real + on_fake),
         }
         if self.training:

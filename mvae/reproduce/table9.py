@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from mvae.data.benchmarks import CLASSES, Labelled
 from mvae.engine.stored_system import StoredSystem, load_system
@@ -26,8 +25,8 @@ from mvae.evaluate.results import write_study
 from mvae.machine import cpu_name
 from mvae.models.systems import build_system
 from mvae.reproduce.arms import over_seeds, run_modules
-from mvae.reproduce.table9_measures import Judged, judged, measure
-from mvae.reproduce.table9_training import LOG, MINIATURISED, folder_of, settings, system_config
+from mvae.reproduce.table9_measures import DRAWN, Judged, judged, measure, measured_path
+from mvae.reproduce.table9_training import MINIATURISED, folder_of, is_trained, settings, system_config
 from mvae.training.system_loop import fit
 
 ROWS = tuple(SYSTEM_TITLES)
@@ -53,10 +52,10 @@ TIMED_STEPS, TIMED = 40, 300
 
 def run_all(
     source: Path, out: Path, *, benchmarks: Sequence[str], seeds: int, epochs: int, workers: int, results: Path,
-    entries: Path = FOLDER,
+    entries: Path = FOLDER, count: int = DRAWN,
 ) -> list[dict]:
     """Train, export and measure what is missing below ``out``, write a table a data set, and put the shown entries (seed 0) into
-    ``entries``.
+    ``entries``. ``count``: images drawn of a class.
 
     Raises :class:`OptionError` for an unknown benchmark or no seed, DataError where one has not been built, TrainingError where
     a process fails.
@@ -71,15 +70,24 @@ def run_all(
     folders = {folder_of(out, *job): [*map(str, job), *common] for job in wanted}
     lines = {
         str(folder.relative_to(out)): ["mvae.reproduce.table9_training", *line]
-        for folder, line in folders.items() if not (folder / LOG).exists()
+        for (folder, line), job in zip(folders.items(), wanted, strict=True) if not is_trained(folder, *job, epochs)
     }
+    for folder in lines:  # what was measured there was of another run
+        for stale in (out / folder).glob("measured-*.json"):
+            stale.unlink()
     run_modules(lines, out, workers, done=len(wanted) - len(lines))
+    every = [(data, name, seed) for data in benchmarks for seed in range(seeds) for name in ROWS]
+    lines = {
+        str(path.relative_to(out).with_suffix("")): [
+            "mvae.reproduce.table9_measures", *map(str, job), str(out), "--data", str(source), "--drawn", str(count),
+        ]
+        for job in every if not (path := measured_path(*job, out)).is_file()
+    }
+    run_modules(lines, out, workers, done=len(every) - len(lines))
     found: dict[tuple[str, str], list[dict]] = {}
-    reals = {data: judged(data, source) for data in benchmarks}
-    for data, real in reals.items():
-        for seed in range(seeds):
-            for name in tqdm(ROWS, desc=f"{data}, seed {seed}", unit="system"):
-                found.setdefault((data, name), []).append(measure(data, name, seed, out, source, real))
+    for data, name, seed in every:
+        found.setdefault((data, name), []).append(measure(data, name, seed, out, source, count))
+    reals = {data: judged(data, source, count) for data in benchmarks}
     rows = []
     for data, real in reals.items():
         table = [_row(data, name, found[data, name], out, real, epochs) for name in ROWS]

@@ -49,22 +49,27 @@ class Judged:
     accuracy: float
 
 
-def judged(data: str, source: Path) -> Judged:
+def judged(data: str, source: Path, drawn_of_each: int = DRAWN) -> Judged:
     """Raises DataError where the benchmark or its classifier is missing."""
     test, train = load_benchmark(source / data, "test"), load_benchmark(source / data, "train")
     judge = load_classifier(data)
     classes, features = classify(judge, test.images)
-    count = DRAWN * len(CLASSES[data])
+    count = drawn_of_each * len(CLASSES[data])
     return Judged(test, train, judge, features[:count], float((classes == test.labels).mean()))
 
 
-def measure(data: str, name: str, seed: int, out: Path, source: Path, real: Judged | None = None) -> dict[str, float]:
-    """Export one trained system and measure it, or return what was measured before. ``name`` may be :data:`MINIATURISED`."""
-    folder = folder_of(out, data, name, seed)
-    path = folder / f"measured-{name}.json"
+def measured_path(data: str, name: str, seed: int, out: Path) -> Path:
+    """Where :func:`measure` keeps what it found."""
+    return folder_of(out, data, name, seed) / f"measured-{name}.json"
+
+
+def measure(data: str, name: str, seed: int, out: Path, source: Path, count: int = DRAWN) -> dict[str, float]:
+    """Export one trained system and measure it, with ``count`` images drawn of a class, or return what was measured before.
+    ``name`` may be :data:`MINIATURISED`."""
+    folder, path = folder_of(out, data, name, seed), measured_path(data, name, seed, out)
     if path.is_file():
         return json.loads(path.read_text())
-    real = real or judged(data, source)
+    real = judged(data, source, count)
     small = name == MINIATURISED
     system = stored(data, "mvae" if small else name, seed, out, SMALL if small else WEIGHTS)
     words = stored_words(data, seed, out, system) if name in ("mvae", MINIATURISED) else None
@@ -74,10 +79,10 @@ def measure(data: str, name: str, seed: int, out: Path, source: Path, real: Judg
     entry = load_system(data, name, folder / "zoo")
     found = {
         "real_accuracy": real.accuracy, "parameters": sum(p.numel() for p in system.parameters()), "bytes": _bytes(entry),
-        **drawn(entry, real), **probes(entry, real), **bounds(system, real),
+        **drawn(entry, real, count), **probes(entry, real), **bounds(system, real),
     }
     if words is not None:
-        found |= {f"words_{key}": value for key, value in drawn(entry, real, words=True).items()}
+        found |= {f"words_{key}": value for key, value in drawn(entry, real, count, words=True).items()}
     write_atomic(path, json.dumps(found, indent=1).encode())
     return found
 
@@ -87,11 +92,11 @@ def _bytes(entry: StoredSystem) -> int:
     return sum(len(entry.entry.files[name]) for name in ("encoder.onnx", "decoder.onnx"))
 
 
-def drawn(entry: StoredSystem, real: Judged, words: bool = False) -> dict[str, float]:
+def drawn(entry: StoredSystem, real: Judged, count: int = DRAWN, words: bool = False) -> dict[str, float]:
     """Images drawn for every class, by the class's mixture or from words, as the classifier and its features see them."""
-    images, labels = [], np.repeat(np.arange(len(entry.entry.classes)), DRAWN)
+    images, labels = [], np.repeat(np.arange(len(entry.entry.classes)), count)
     for label in range(len(entry.entry.classes)):
-        latents = entry.draw_words(label, DRAWN, seed=label) if words else entry.sample(label, DRAWN, seed=label)
+        latents = entry.draw_words(label, count, seed=label) if words else entry.sample(label, count, seed=label)
         images.append((entry.decode(latents).transpose(0, 2, 3, 1) * 255).round().astype(np.uint8))
     classes, features = classify(real.judge, np.concatenate(images))
     density, coverage = density_and_coverage(real.features, features)
@@ -102,14 +107,16 @@ def drawn(entry: StoredSystem, real: Judged, words: bool = False) -> dict[str, f
 
 
 def probes(entry: StoredSystem, real: Judged) -> dict[str, float]:
-    """A linear and a nonlinear classifier on frozen latents, and what is lost on the way through them."""
+    """A linear and a nonlinear classifier on frozen latents, and what is lost on the way through them, or through the tokens of a
+    system that has some."""
     test = _latents(entry, real.test.images)
     train, labels = _latents(entry, real.train.images[:PROBED]), real.train.labels[:PROBED]
     scaler = StandardScaler().fit(train)
     linear = LogisticRegression(max_iter=200).fit(scaler.transform(train), labels)
     deep = MLPClassifier((128,), max_iter=20, batch_size=200, random_state=0, early_stopping=False)
     deep.fit(scaler.transform(train), labels)
-    seen = np.concatenate([entry.decode(part) for part in np.array_split(test, max(1, len(test) // 1000))])
+    kept = entry.words.snapped(test) if entry.words else test
+    seen = np.concatenate([entry.decode(part) for part in np.array_split(kept, max(1, len(test) // 1000))])
     x = real.test.images.transpose(0, 3, 1, 2).astype(np.float32) / 255
     error = np.square(seen - x).reshape(len(x), -1).mean(1)
     return {
@@ -151,10 +158,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("seed", type=int)
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the built benchmarks (default: %(default)s)")
+    parser.add_argument("--drawn", type=int, default=DRAWN, help="images drawn of a class (default: %(default)s)")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     try:
-        print(json.dumps(measure(args.benchmark, args.system, args.seed, args.out, args.data)))
+        print(json.dumps(measure(args.benchmark, args.system, args.seed, args.out, args.data, args.drawn)))
     except MvaeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

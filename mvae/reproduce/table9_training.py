@@ -33,15 +33,15 @@ MINIATURISED = "mvae_small"
 """The mVAE distilled into half its width; not a system of its own."""
 PRETRAINING = 0.3
 """Share of VaDE's epochs that train the autoencoder alone."""
-WIDTH, SMALL_WIDTH = 192, 96
+WIDTH = 192
 """Units of a hidden layer, of two each way; the miniaturised mVAE has half of them."""
 
 
 def system_config(data: str) -> SystemConfig:
     """What all systems share on one data set: grey images have a Gaussian likelihood with a standard deviation of .1, colour
-    images the discretised logistic one."""
+    images the discretised logistic one, and half the units, so that an entry stays below 1 MB."""
     if data == "cifar10":
-        return SystemConfig(side=32, channels=3, latent=64, width=WIDTH, likelihood="logistic")
+        return SystemConfig(side=32, channels=3, latent=32, width=WIDTH // 2, likelihood="logistic")
     return SystemConfig(latent=16, width=WIDTH, likelihood="gaussian", variance=0.01)
 
 
@@ -57,13 +57,26 @@ def folder_of(out: Path, data: str, name: str, seed: int) -> Path:
     return out / data / f"{name}-s{seed}"
 
 
+def is_trained(folder: Path, data: str, name: str, seed: int, epochs: int) -> bool:
+    """Whether ``folder`` holds such a run, of these very settings."""
+    path = folder / LOG
+    return path.is_file() and _facts(data, name, seed, epochs).items() <= json.loads(path.read_text()).items()
+
+
+def _facts(data: str, name: str, seed: int, epochs: int) -> dict:
+    """As they come back from a JSON file."""
+    how, config = asdict(settings(name, epochs, seed)), asdict(system_config(data))
+    return json.loads(json.dumps({"data": data, "system": name, "seed": seed, "settings": how, "config": config}))
+
+
 def train(data: str, name: str, seed: int, out: Path, *, source: Path, epochs: int, device: str = "cpu", limit: int = 0) -> Path:
-    """Train one system unless it is there already; returns its folder. ``limit``: only so many images, 0: all.
+    """Train one system unless it is there already, after as many epochs; returns its folder. ``limit``: only so many images, 0:
+    all.
 
     Raises DataError where the benchmark ``source / data`` has not been built.
     """
     folder = folder_of(out, data, name, seed)
-    if (folder / LOG).exists():
+    if is_trained(folder, data, name, seed, epochs):
         return folder
     found = load_benchmark(source / data, "train")
     images, labels = found.images[: limit or None], torch.from_numpy(found.labels[: limit or None])
@@ -73,13 +86,13 @@ def train(data: str, name: str, seed: int, out: Path, *, source: Path, epochs: i
     steps = epochs * max(1, len(x) // how.batch)
     system = build_system(name, system_config(data), steps).to(device)
     logged = _fit(system, x, how)
-    log = {"data": data, "system": name, "seed": seed, "settings": asdict(how), "images": len(x), "device": device,
+    log = {**_facts(data, name, seed, epochs), "images": len(x), "device": device,
            "loss": logged.loss, "terms": logged.terms, "epoch_seconds": logged.seconds}
     save_tensors(folder / WEIGHTS, float_state(system))
     if isinstance(system, MvaeSystem):
         student, words = _miniaturised(system, x, how, steps), LabelWords(system.codebook, system.positions, CLASSES[data])
         words.to(device)
-        log["words"] = train_words(words, _tokens(system, x), labels.to(device), epochs=max(1, epochs // 2), seed=seed)
+        log["words"] = train_words(words, _tokens(system, x), labels.to(device), epochs=epochs, seed=seed)
         save_tensors(folder / SMALL, float_state(student))
         save_tensors(folder / WORDS, float_state(words))
     log["seconds"] = time.monotonic() - begun
@@ -99,7 +112,7 @@ def _fit(system: System | VqVae, x: Tensor, how: Settings) -> Fitted:
 
 def _miniaturised(teacher: MvaeSystem, x: Tensor, how: Settings, steps: int) -> MvaeSystem:
     """Half as wide, and distilled."""
-    student = MvaeSystem(replace(teacher.config, width=SMALL_WIDTH), steps=steps, teacher=teacher).to(x.device)
+    student = MvaeSystem(_half(teacher.config), steps=steps, teacher=teacher).to(x.device)
     fit(student, x, how, binarised=False)
     teacher.requires_grad_(True)
     return student
@@ -110,10 +123,14 @@ def _tokens(system: MvaeSystem, x: Tensor) -> Tensor:
     return torch.cat([system.encode(part) for part in x.split(1000)])
 
 
+def _half(config: SystemConfig) -> SystemConfig:
+    return replace(config, width=config.width // 2)
+
+
 def stored(data: str, name: str, seed: int, out: Path, weights: str = WEIGHTS) -> System | VqVae:
     """A trained system. Raises DataError where it has not been trained."""
     config = system_config(data)
-    system = build_system(name, replace(config, width=SMALL_WIDTH) if weights == SMALL else config)
+    system = build_system(name, _half(config) if weights == SMALL else config)
     load_weights(system, folder_of(out, data, name, seed) / weights)
     return system.eval()
 

@@ -188,11 +188,32 @@ def test_words_are_drawn_by_their_seed(tmp_path):
     assert not np.array_equal(tokens, system.words.tokens(0, 20, 4))
 
 
+def test_guidance_leads_away_from_what_no_words_say(tmp_path):
+    path = tiny_system(tmp_path, system="mvae", side=6)
+    about = json.loads((path / "words.json").read_text())
+    about["temperature"] = 0.0
+
+    def drawn(guidance: float) -> list:
+        damaged(path, "words.json", json.dumps({**about, "guidance": guidance}).encode(), recorded=True)
+        words = load_system("mnist", "mvae", tmp_path).words
+        return [words.tokens(label, 1, 0).tolist() for label in range(3)]
+
+    assert [tokens[0][0] for tokens in drawn(1.0)] == [tokens[0][0] for tokens in drawn(3.0)] == [0, 1, 2]
+    first, second, third = drawn(0.0)
+    assert first == second == third, "a prompt that counts for nothing changes nothing"
+
+
+def test_latents_snap_to_the_medians_of_their_cells(systems):
+    words = load_system("mnist", "mvae", systems).words
+    latents = np.float32([[-3, -0.6, -0.4, 0.1, 0.4, 9]])
+    assert words.snapped(latents).tolist() == [[-1, -1, 0, 0, 0, 1]]
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"prompts": ["one"]}, {"positions": 3}, {"medians": [0.0]}, {"temperature": -1}, {"codebook": 8}, {"ids": [[0]]},
-        {"table": {}}, {"start_token": None},
+        {"prompts": ["one"]}, {"positions": 3}, {"medians": [0.0]}, {"temperature": -1}, {"guidance": -1}, {"codebook": 8},
+        {"ids": [[0]]}, {"table": {}}, {"start_token": None},
     ],
 )  # fmt: skip
 def test_words_that_do_not_fit_the_system_are_refused(tmp_path, change):

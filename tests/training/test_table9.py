@@ -63,10 +63,9 @@ def test_an_exported_system_is_the_system(name, source, tmp_path):
 def test_two_systems_go_all_the_way(source, tmp_path, monkeypatch):
     monkeypatch.setattr(table9, "TRAINED", ("vade", "mvae"))
     monkeypatch.setattr(table9, "ROWS", ("vade", "mvae", "mvae_small"))
-    monkeypatch.setattr(table9_measures, "DRAWN", 4)
     monkeypatch.setattr(table9, "TIMED_STEPS", 1)
     arguments = {"benchmarks": ["mnist"], "seeds": 1, "epochs": 2, "workers": 2, "results": tmp_path / "results",
-                 "entries": tmp_path / "systems"}
+                 "entries": tmp_path / "systems", "count": 4}
     rows = table9.run_all(source, tmp_path / "runs", **arguments)
     found = {row["arm"]: row for row in rows}
     assert all(0 <= row["cga"] <= 1 and 0 <= row["coverage"] <= 1 and row["bytes"] > 0 for row in rows)
