@@ -10,7 +10,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from export.quantize import quantize_columns
 from mvae.errors import ExportError
 
-WORTH_STORING = 1024
+WORTH_STORING = 1000
 """Elements below which a constant stays float32: two nodes and the scales would take more bytes than they save."""
 
 

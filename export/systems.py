@@ -67,7 +67,7 @@ def export_system(
         LATENTS: buffer.getvalue(),
     }
     if words is not None:
-        files |= _words(words, system)
+        files |= _words(words, system, GUIDANCE[data])
     for file, content in files.items():
         write_atomic(folder / file, content)
     records = {file: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for file, c in files.items()}
@@ -104,13 +104,13 @@ def _graph(module: nn.Module, inputs: dict[str, torch.Tensor], output: str) -> b
     return content
 
 
-def _words(words: LabelWords, system: MvaeSystem) -> dict[str, bytes]:
+def _words(words: LabelWords, system: MvaeSystem, guidance: float) -> dict[str, bytes]:
     ids, mask = words.prompts()
     tokens = torch.full((2, 3), words.config.start_token)
     tokens[:, 1:] = 0
     about = {
         "prompts": words.classes, "ids": ids.tolist(), "mask": mask.tolist(), "start_token": words.config.start_token,
-        "positions": words.config.positions, "codebook": words.config.codebook, "temperature": TEMPERATURE, "guidance": GUIDANCE,
+        "positions": words.config.positions, "codebook": words.config.codebook, "temperature": TEMPERATURE, "guidance": guidance,
         "table": {"levels": system.levels, "coordinates": system.coordinates},
         "medians": [round(value, 6) for value in cell_center(torch.arange(system.levels), system.levels).tolist()],
     }

@@ -83,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     table9.add_argument("--benchmarks", metavar="NAME", nargs="+", default=["mnist", "fashion-mnist"],
                         help="default: %(default)s")
     table9.add_argument("--seeds", type=int, default=3, help="of every system (default: %(default)s)")
-    table9.add_argument("--epochs", type=int, default=10, help="of every run (default: %(default)s)")
+    table9.add_argument("--epochs", type=int, default=16, help="of every run (default: %(default)s)")
     table9.add_argument("--out", type=Path, default=Path("runs/table9"), help="one folder a run (default: %(default)s)")
     table9.add_argument("--workers", type=int, default=2, help="runs side by side (default: %(default)s)")
     _results(table9)

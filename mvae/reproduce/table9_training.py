@@ -149,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("seed", type=int)
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the built benchmarks (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=16, help="default: %(default)s")
     parser.add_argument("--device", default="cpu", help="default: %(default)s")
     parser.add_argument("--limit", type=int, default=0, help="train on so many images alone (default: all)")
     args = parser.parse_args(argv)

@@ -13,6 +13,7 @@ from export.calibration import calibration_pictures, read_ranges, with_unknown, 
 from export.fuse import fuse_transformer
 from export.graph import Graph
 from export.half import store_half
+from export.narrow import store_int8
 from export.quantize import quantize_columns
 from export.ranges import tighten
 from export.source import load_exactly, round_to_half
@@ -52,6 +53,27 @@ def test_half_storage_widens_to_the_rounded_weights():
     x = np.eye(32, dtype=np.float32)
     got = onnxruntime.InferenceSession(stored.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
     assert np.array_equal(got, weight.astype(np.float16).astype(np.float32))
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_narrow_weights_have_a_scale_an_output_and_are_widened_once(rows):
+    """Outputs along the columns of a product's matrix, or along the rows of a layer's."""
+    random = np.random.default_rng(0)
+    weight = (random.standard_normal((40, 30)) * random.uniform(1e-3, 10, (40, 1) if rows else (1, 30))).astype(np.float32)
+    model = product_model(weight.T.copy() if rows else weight)
+    if rows:  # x [B, 30] on the weights of 40 outputs
+        model.graph.node[0].op_type = "Gemm"
+        model.graph.node[0].attribute.append(helper.make_attribute("transB", 1))
+        model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weight, "w"))
+    stored = store_int8(model)
+    onnx.checker.check_model(stored)
+    assert [tensor.data_type for tensor in stored.graph.initializer] == [TensorProto.INT8, TensorProto.FLOAT]
+    x = np.eye(30 if rows else 40, dtype=np.float32)
+    got = onnxruntime.InferenceSession(stored.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    wanted, step = (weight.T if rows else weight), np.abs(weight).max(1 if rows else 0) / 127
+    assert (np.abs(got - wanted) <= 0.51 * step).all()
+    with pytest.raises(ExportError, match="not finite"):
+        store_int8(product_model(np.full((40, 30), np.nan, np.float32)))
 
 
 def test_weights_beyond_float16_are_refused():

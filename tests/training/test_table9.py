@@ -16,6 +16,7 @@ from mvae.models.system import SystemConfig
 from mvae.models.system_wrappers import SystemDecoder, SystemEncoder
 from mvae.models.systems import build_system
 from mvae.reproduce import table9, table9_measures
+from mvae.reproduce.table9_training import is_trained
 from mvae.training.label_words import LabelWords
 
 CONFIG = SystemConfig(latent=4, width=16, likelihood="gaussian")
@@ -78,6 +79,8 @@ def test_two_systems_go_all_the_way(source, tmp_path, monkeypatch):
     assert sum(line.startswith("| mVAE") for line in lines) == 4 and "*97.2*" in "\n".join(lines)
     for name in ("vade", "mvae", "mvae_small"):
         assert load_system("mnist", name, tmp_path / "systems").decode(np.zeros((1, 16), np.float32)).shape == (1, 1, 28, 28)
+    done = (tmp_path / "runs" / "mnist" / "vade-s0", "mnist", "vade", 0)
+    assert is_trained(*done, epochs=2) and not is_trained(*done, epochs=3), "a run of other settings is not this one"
     stored = (tmp_path / "runs" / "mnist" / "vade-s0" / "weights.safetensors").stat().st_mtime_ns
     table9.run_all(source, tmp_path / "runs", **arguments)  # nothing is trained again
     assert (tmp_path / "runs" / "mnist" / "vade-s0" / "weights.safetensors").stat().st_mtime_ns == stored
