@@ -181,7 +181,7 @@ def gradients(system: VaeGan, name: str, x: torch.Tensor) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize(("noise", "patches"), [(0.0, False), (0.3, False), (0.3, True)])
 @pytest.mark.parametrize(
     ("term", "moved"),
     [
@@ -189,8 +189,8 @@ def gradients(system: VaeGan, name: str, x: torch.Tensor) -> dict[str, float]:
         ("discriminator", {"discriminator"}),
     ],
 )
-def test_each_network_learns_from_its_own_terms(term, moved, noise):
-    found = gradients(seeded(lambda config: VaeGan(config, noise=noise)), term, images())
+def test_each_network_learns_from_its_own_terms(term, moved, noise, patches):
+    found = gradients(seeded(lambda config: VaeGan(config, noise=noise, patches=patches)), term, images())
     assert {part for part, amount in found.items() if amount > 0} == moved, found
 
 
