@@ -5,8 +5,9 @@ Every output of a layer, and every row of a table, has a scale of its own: the l
 """
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto
 
+from export.graph import Graph
 from export.quantize import quantize_columns
 from mvae.errors import ExportError
 
@@ -20,29 +21,21 @@ def store_int8(model: ModelProto) -> ModelProto:
     ONNX Runtime folds both away when it loads the graph, as it would not fold a DequantizeLinear. Raises :class:`ExportError` for
     weights that are not finite.
     """
-    graph, widened = model.graph, []
-    readers: dict[str, list[NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    for tensor in list(graph.initializer):
+    graph = Graph(model)
+    for name, tensor in list(graph.tensors.items()):
         if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) != 2 or np.prod(tensor.dims) < WORTH_STORING:
             continue
-        value, name = numpy_helper.to_array(tensor), tensor.name
+        value = graph.value(name)
         if not np.isfinite(value).all():
             raise ExportError(f"{name}: weights that are not finite")
         # A product with a matrix on the right has its outputs along the columns.
-        axis = 0 if any(_outputs_in_columns(node, name) for node in readers.get(name, [])) else 1
+        axis = 0 if any(_outputs_in_columns(node, name) for node in graph.readers.get(name, [])) else 1
         narrow, scale = quantize_columns(value, axis)
-        tensor.CopyFrom(numpy_helper.from_array(narrow, f"{name}:int8"))
-        graph.initializer.append(numpy_helper.from_array(np.expand_dims(scale, axis), f"{name}:scale"))
-        widened += [
-            helper.make_node("Cast", [f"{name}:int8"], [f"{name}:wide"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", [f"{name}:wide", f"{name}:scale"], [name]),
-        ]
-    nodes = widened + list(graph.node)
-    del graph.node[:]
-    graph.node.extend(nodes)
+        graph.proto.initializer.remove(tensor)
+        stored, scales = graph.add_tensor(f"{name}:int8", narrow), graph.add_tensor(f"{name}:scale", np.expand_dims(scale, axis))
+        graph.add("Cast", [stored], [f"{name}:wide"], to=TensorProto.FLOAT)
+        graph.add("Mul", [f"{name}:wide", scales], [name])
+    graph.finish()
     return model
 
 

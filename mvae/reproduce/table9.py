@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mvae.data.benchmarks import CLASSES, Labelled
+from mvae.data.benchmarks import CLASSES, Labelled, load_benchmark
 from mvae.engine.stored_system import StoredSystem, load_system
 from mvae.engine.system_files import FOLDER, INDEX
 from mvae.engine.system_titles import SYSTEM_TITLES
@@ -25,7 +25,7 @@ from mvae.evaluate.results import write_study
 from mvae.machine import cpu_name
 from mvae.models.systems import build_system
 from mvae.reproduce.arms import over_seeds, run_modules
-from mvae.reproduce.table9_measures import DRAWN, Judged, judged, measure, measured_path
+from mvae.reproduce.table9_measures import DRAWN, measure, measured_path
 from mvae.reproduce.table9_training import MINIATURISED, folder_of, is_trained, settings, system_config
 from mvae.training.system_loop import fit
 
@@ -67,14 +67,10 @@ def run_all(
     torch.set_num_threads(1)
     wanted = [(data, name, seed) for seed in range(seeds) for data in benchmarks for name in TRAINED]
     common = [str(out), "--data", str(source), "--epochs", str(epochs)]
-    folders = {folder_of(out, *job): [*map(str, job), *common] for job in wanted}
     lines = {
-        str(folder.relative_to(out)): ["mvae.reproduce.table9_training", *line]
-        for (folder, line), job in zip(folders.items(), wanted, strict=True) if not is_trained(folder, *job, epochs)
+        str(folder.relative_to(out)): ["mvae.reproduce.table9_training", *map(str, job), *common]
+        for job in wanted if not is_trained(folder := folder_of(out, *job), *job, epochs)
     }
-    for folder in lines:  # what was measured there was of another run
-        for stale in (out / folder).glob("measured-*.json"):
-            stale.unlink()
     run_modules(lines, out, workers, done=len(wanted) - len(lines))
     every = [(data, name, seed) for data in benchmarks for seed in range(seeds) for name in ROWS]
     lines = {
@@ -87,10 +83,10 @@ def run_all(
     found: dict[tuple[str, str], list[dict]] = {}
     for data, name, seed in every:
         found.setdefault((data, name), []).append(measure(data, name, seed, out, source, count))
-    reals = {data: judged(data, source, count) for data in benchmarks}
     rows = []
-    for data, real in reals.items():
-        table = [_row(data, name, found[data, name], out, real, epochs) for name in ROWS]
+    for data in benchmarks:
+        test, train = (load_benchmark(source / data, split) for split in ("test", "train"))
+        table = [_row(data, name, found[data, name], out, test, train, epochs) for name in ROWS]
         write_study(results, f"table9-{data}", COLUMNS, table)
         rows += table
         for name in ROWS:
@@ -98,7 +94,7 @@ def run_all(
     return rows
 
 
-def _row(data: str, name: str, runs: list[dict], out: Path, real: Judged, epochs: int) -> dict:
+def _row(data: str, name: str, runs: list[dict], out: Path, test: Labelled, train: Labelled, epochs: int) -> dict:
     entry = load_system(data, name, folder_of(out, data, name, 0) / "zoo")
     claimed = CLAIMED.get(name, ("", ""))
     row = dict.fromkeys(COLUMNS, "") | {
@@ -106,14 +102,14 @@ def _row(data: str, name: str, runs: list[dict], out: Path, real: Judged, epochs
         "epochs": epochs, **{name: runs[0][name] for name in ("real_accuracy", "parameters", "bytes")},
         "cpu": cpu_name(),
         "command": f"python -m mvae reproduce table9 --benchmarks {data} --seeds {len(runs)} --epochs {epochs}",
-        **latency(entry, real.test.images[:TIMED]),
+        **latency(entry, test.images[:TIMED]),
     }
     for measured in SPREAD:
         if all(measured in run for run in runs):
             row |= over_seeds(measured, [run[measured] for run in runs])
-    row["images"] = len(real.train)
+    row["images"] = len(train)
     if name != MINIATURISED:
-        row["epoch_seconds"] = epoch_seconds(data, name, real.train)
+        row["epoch_seconds"] = epoch_seconds(data, name, train)
     return row
 
 

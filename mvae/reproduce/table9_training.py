@@ -78,6 +78,8 @@ def train(data: str, name: str, seed: int, out: Path, *, source: Path, epochs: i
     folder = folder_of(out, data, name, seed)
     if is_trained(folder, data, name, seed, epochs):
         return folder
+    for stale in folder.glob("measured-*.json"):  # of another run
+        stale.unlink()
     found = load_benchmark(source / data, "train")
     images, labels = found.images[: limit or None], torch.from_numpy(found.labels[: limit or None])
     x = to_float(images).to(device)

@@ -56,17 +56,13 @@ class LabelWords(nn.Module):
         return said.logits[..., : self.config.codebook]
 
     @torch.no_grad()
-    def draw(self, labels: Tensor, seed: int, temperature: float = TEMPERATURE, guidance: float = 1.0) -> Tensor:
-        """int64 [B] classes → tokens int64 [B, P], drawn with classifier-free guidance."""
+    def draw(self, labels: Tensor, seed: int, temperature: float = TEMPERATURE) -> Tensor:
+        """int64 [B] classes → tokens int64 [B, P], drawn without guidance (:mod:`mvae.engine.system_words` has it)."""
         ids, mask = self.prompts()
         generator = torch.Generator().manual_seed(seed)
         tokens = torch.full((len(labels), 1), self.config.start_token, device=ids.device)
-        unsaid = torch.full_like(labels, len(self.classes))
         for _ in range(self.config.positions):
             logits = self(ids[labels], mask[labels], tokens)[:, -1].float().cpu()
-            if guidance != 1:
-                empty = self(ids[unsaid], mask[unsaid], tokens)[:, -1].float().cpu()
-                logits = empty + guidance * (logits - empty)
             drawn = torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)
             tokens = torch.cat([tokens, drawn.to(ids.device)], 1)
         return tokens[:, 1:]
