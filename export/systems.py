@@ -31,7 +31,7 @@ from mvae.models.s_vae import SVae
 from mvae.models.system import System
 from mvae.models.system_wrappers import SystemDecoder, SystemEncoder, latents_of
 from mvae.models.vq_vae import VqVae
-from mvae.training.label_words import GUIDANCE, TEMPERATURE, LabelWords
+from mvae.training.label_words import DRAWING, Drawing, LabelWords
 
 SHOWN = 500
 """Test images in the picture of a latent space."""
@@ -68,7 +68,7 @@ def export_system(
         LATENTS: buffer.getvalue(),
     }
     if words is not None:
-        files |= _words(words, system, GUIDANCE[data])
+        files |= _words(words, system, DRAWING[data])
     for file, content in files.items():
         write_atomic(folder / file, content)
     records = {file: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for file, c in files.items()}
@@ -107,13 +107,14 @@ def _graph(module: nn.Module, inputs: dict[str, torch.Tensor], output: str) -> b
     return content
 
 
-def _words(words: LabelWords, system: MvaeSystem, guidance: float) -> dict[str, bytes]:
+def _words(words: LabelWords, system: MvaeSystem, drawing: Drawing) -> dict[str, bytes]:
     ids, mask = words.prompts()
     tokens = torch.full((2, 3), words.config.start_token)
     tokens[:, 1:] = 0
     about = {
         "prompts": words.classes, "ids": ids.tolist(), "mask": mask.tolist(), "start_token": words.config.start_token,
-        "positions": words.config.positions, "codebook": words.config.codebook, "temperature": TEMPERATURE, "guidance": guidance,
+        "positions": words.config.positions, "codebook": words.config.codebook, "temperature": drawing.temperature,
+        "guidance": drawing.guidance, "candidates": drawing.candidates,
         "table": {"levels": system.levels, "coordinates": system.coordinates},
         "medians": [round(value, 6) for value in cell_center(torch.arange(system.levels), system.levels).tolist()],
     }

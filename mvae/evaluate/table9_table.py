@@ -20,8 +20,9 @@ def table9_table(rows: Rows) -> list[str]:
             f"seed{'s' if first['seeds'] != '1' else ''}. CGA: share of the pictures sampled for a class that an independent "
             f"classifier takes for it, which names {float(first['real_accuracy']):.3f} of real test images rightly. All are "
             "sampled by a mixture of Gaussians a class in latent space; the mVAE in its second row by its own seq2seq, from "
-            "words, with guidance. All is measured on the exported graphs, whose weights have eight bits; times are of one "
-            "picture on one thread. *Claimed* is what the paper prints, of what is not said."
+            "words, with guidance, and where classes are much alike as the one of a few candidates that it takes most for "
+            "its class. All is measured on the exported graphs, whose weights have eight bits; times are of one picture on one "
+            "thread. *Claimed* is what the paper prints, of what is not said."
         )
         body = []
         for row in mine:

@@ -61,12 +61,14 @@ class VqVae(nn.Module):
 
     name = "vq_vae"
 
-    def __init__(self, config: SystemConfig, codes: int = 512, commitment: float = 0.25, hidden: int = 128, shared: bool = False):
-        """``config.latent``: channels of the grid. Raises OptionError for numbers out of range."""
+    def __init__(self, config: SystemConfig, codes: int = 512, commitment: float = 0.25, hidden: int = 128, shared: bool = False,
+                 bf16: bool = False):
+        """``config.latent``: channels of the grid. ``bf16``: in training the layers calculate in bfloat16, with float32 weights;
+        codes and losses are float32 either way. Raises OptionError for numbers out of range."""
         super().__init__()
         if codes < 2 or commitment < 0:
             raise OptionError(f"{codes} codes, commitment {commitment}; expected at least 2 and none below 0")
-        self.config, self.commitment = config, commitment
+        self.config, self.commitment, self.bf16 = config, commitment, bf16
         self.codebook, self.likelihood = Quantised(codes, config.latent), Likelihood(config)
         self.grid_side = SHARED_GRID if shared else config.side // 4
         """h."""
@@ -92,14 +94,18 @@ class VqVae(nn.Module):
     def terms(self, x: Tensor) -> dict[str, Tensor]:
         """``codebook``: codes move to the grid; ``commitment``: the grid moves to its codes; both squared distances, [B]."""
         # Channels last in memory: so are the vectors of the codebook, and CPUs convolve such images faster.
-        grid = self.body(x.to(memory_format=torch.channels_last))
+        grid = self._mixed(self.body, x.to(memory_format=torch.channels_last))
         quantised, _ = self.codebook(grid)
         passed = grid + (quantised - grid).detach()
         return {
-            "distortion": -self.likelihood.log_prob(x, self.generator(passed)),
+            "distortion": -self.likelihood.log_prob(x, self._mixed(self.generator, passed)),
             "codebook": (quantised - grid.detach()).square().flatten(1).sum(1),
             "commitment": (grid - quantised.detach()).square().flatten(1).sum(1),
         }
+
+    def _mixed(self, layers: nn.Module, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16 and self.training):
+            return layers(x).float()
 
     def weights(self) -> dict[str, float]:
         return {"distortion": 1.0, "codebook": 1.0, "commitment": self.commitment}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from tqdm import tqdm
 from mvae.errors import OptionError, TrainingError
 from mvae.files import write_atomic
 from mvae.training.recipe import Seq2SeqStage, VaeStage
+
+ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Environment of a process beside others: the threads of several pools that wait for one another cost more than they do."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,8 @@ def run_side_by_side(arms: Sequence[Arm], out: Path, module: str, arguments: Seq
 
 
 def run_modules(lines: dict[str, list[str]], out: Path, workers: int, done: int = 0) -> None:
-    """``python -m LINE`` for every line, ``workers`` at once; each logs into ``out/NAME/log.txt``. ``done``: arms that are
-    counted but need no process.
+    """``python -m LINE`` for every line, ``workers`` at once, on one thread each; each logs into ``out/NAME/log.txt``. ``done``:
+    arms that are counted but need no process.
 
     Raises :class:`TrainingError` where one fails; the others are then ended.
     """
@@ -71,7 +75,8 @@ def run_modules(lines: dict[str, list[str]], out: Path, workers: int, done: int 
                 name, line = waiting.pop(0)
                 (out / name).mkdir(parents=True, exist_ok=True)
                 log = open(out / name / "log.txt", "w")  # noqa: SIM115 (closed with its process)
-                running[name] = (subprocess.Popen([sys.executable, "-m", *line], stdout=log, stderr=log), log)
+                line = [sys.executable, "-m", *line]
+                running[name] = (subprocess.Popen(line, stdout=log, stderr=log, env=os.environ | ALONE), log)
             time.sleep(0.5)
             for name, (process, log) in list(running.items()):
                 if process.poll() is not None:

@@ -26,7 +26,8 @@ from mvae.errors import InputError, OptionError, TrainingError
 from mvae.evaluate.results import write_study
 from mvae.machine import cpu_name
 
-ARMS = ("vae", "beta_vae", "info_vae", "s_vae", "vae_gan", "vq_vae")
+ARMS = ("vae", "beta_vae", "info_vae", "s_vae", "vae_gan", "vq_vae", "vq_vae_bf16")
+"""The last is our VQ-VAE in mixed precision beside pythae's, which has none and stays float32."""
 PYTHAE = Path(".venv-pythae/bin/python")
 WARM_UP = 1
 """Epochs that are not counted."""

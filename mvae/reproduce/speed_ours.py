@@ -35,8 +35,9 @@ def system(spec: dict, shape: tuple[int, ...]) -> System:
     config = SystemConfig(
         channels=shape[1], side=shape[-1], latent=spec["latent"], width=spec["width"], layers=spec["layers"]
     )
-    if spec["arm"] == "vq_vae":
-        return VqVae(replace(config, likelihood="gaussian", variance=0.5), codes=spec["codes"], hidden=spec["hidden"])
+    if spec["arm"].startswith("vq_vae"):
+        config = replace(config, likelihood="gaussian", variance=0.5)
+        return VqVae(config, codes=spec["codes"], hidden=spec["hidden"], bf16=spec["arm"] == "vq_vae_bf16")
     return SYSTEMS[spec["arm"]](config)
 
 

@@ -154,7 +154,7 @@ def model(spec: dict, shape: tuple[int, ...]) -> nn.Module:
     layer."""
     pixels, common = int(np.prod(shape)), {"input_dim": shape, "latent_dim": spec["latent"]}
     binary = {**common, "reconstruction_loss": "bce"}
-    if spec["arm"] == "vq_vae":
+    if spec["arm"].startswith("vq_vae"):
         config = VQVAEConfig(**common, num_embeddings=spec["codes"], commitment_loss_factor=0.25)
         return VQVAE(config, GridEncoder(spec, shape[0]), GridDecoder(spec, shape[0]))
     networks = Encoder(spec, pixels, spec["arm"] == "s_vae"), Decoder(spec, shape)

@@ -24,7 +24,7 @@ from mvae.models.systems import build_system
 from mvae.models.vade import Vade
 from mvae.models.vq_vae import VqVae
 from mvae.training.checkpoint import float_state, load_weights, save_tensors
-from mvae.training.label_words import LabelWords, train_words
+from mvae.training.label_words import DRAWING, LabelWords, train_words
 from mvae.training.system_loop import Fitted, Settings, fit
 from mvae.training.vade_start import begin_mixture, pretrain
 
@@ -58,9 +58,20 @@ def folder_of(out: Path, data: str, name: str, seed: int) -> Path:
 
 
 def is_trained(folder: Path, data: str, name: str, seed: int, epochs: int) -> bool:
-    """Whether ``folder`` holds such a run, of these very settings."""
+    """Whether ``folder`` holds such a run, of these very settings, words included."""
+    log = _log(folder)
+    fits = _facts(data, name, seed, epochs).items() <= log.items()
+    return fits and (name != "mvae" or log.get("words", {}).get("epochs") == words_epochs(data, epochs))
+
+
+def words_epochs(data: str, epochs: int) -> int:
+    """Of the seq2seq that draws from words, for so many of the systems."""
+    return round(DRAWING[data].epochs * epochs)
+
+
+def _log(folder: Path) -> dict:
     path = folder / LOG
-    return path.is_file() and _facts(data, name, seed, epochs).items() <= json.loads(path.read_text()).items()
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def _facts(data: str, name: str, seed: int, epochs: int) -> dict:
@@ -80,26 +91,38 @@ def train(data: str, name: str, seed: int, out: Path, *, source: Path, epochs: i
         return folder
     for stale in folder.glob("measured-*.json"):  # of another run
         stale.unlink()
-    found = load_benchmark(source / data, "train")
+    found, facts, log = load_benchmark(source / data, "train"), _facts(data, name, seed, epochs), _log(folder)
     images, labels = found.images[: limit or None], torch.from_numpy(found.labels[: limit or None])
     x = to_float(images).to(device)
-    how, begun = settings(name, epochs, seed), time.monotonic()
-    torch.manual_seed(seed)
-    steps = epochs * max(1, len(x) // how.batch)
-    system = build_system(name, system_config(data), steps).to(device)
+    if not facts.items() <= log.items():
+        log = facts | {"images": len(x), "device": device} | _train_system(folder, data, name, x, settings(name, epochs, seed))
+        write_atomic(folder / LOG, json.dumps(log, indent=1).encode())
+    if name == "mvae":
+        log["words"] = _train_words(folder, data, seed, out, x, labels.to(device), words_epochs(data, epochs))
+        write_atomic(folder / LOG, json.dumps(log, indent=1).encode())
+    return folder
+
+
+def _train_system(folder: Path, data: str, name: str, x: Tensor, how: Settings) -> dict:
+    """What its log says."""
+    begun, steps = time.monotonic(), how.epochs * max(1, len(x) // how.batch)
+    torch.manual_seed(how.seed)
+    system = build_system(name, system_config(data), steps).to(x.device)
     logged = _fit(system, x, how)
-    log = {**_facts(data, name, seed, epochs), "images": len(x), "device": device,
-           "loss": logged.loss, "terms": logged.terms, "epoch_seconds": logged.seconds}
     save_tensors(folder / WEIGHTS, float_state(system))
     if isinstance(system, MvaeSystem):
-        student, words = _miniaturised(system, x, how, steps), LabelWords(system.codebook, system.positions, CLASSES[data])
-        words.to(device)
-        log["words"] = train_words(words, _tokens(system, x), labels.to(device), epochs=epochs, seed=seed)
-        save_tensors(folder / SMALL, float_state(student))
-        save_tensors(folder / WORDS, float_state(words))
-    log["seconds"] = time.monotonic() - begun
-    write_atomic(folder / LOG, json.dumps(log, indent=1).encode())
-    return folder
+        save_tensors(folder / SMALL, float_state(_miniaturised(system, x, how, steps)))
+    return {"loss": logged.loss, "terms": logged.terms, "epoch_seconds": logged.seconds, "seconds": time.monotonic() - begun}
+
+
+def _train_words(folder: Path, data: str, seed: int, out: Path, x: Tensor, labels: Tensor, epochs: int) -> dict:
+    """What the log says of the words, which learn the tokens of the system that is stored."""
+    begun, system = time.monotonic(), stored(data, "mvae", seed, out).to(x.device)
+    torch.manual_seed(seed)
+    words = LabelWords(system.codebook, system.positions, CLASSES[data]).to(x.device)
+    found = train_words(words, _tokens(system, x), labels, epochs=epochs, seed=seed)
+    save_tensors(folder / WORDS, float_state(words))
+    return found | {"seconds": time.monotonic() - begun}
 
 
 def _fit(system: System | VqVae, x: Tensor, how: Settings) -> Fitted:

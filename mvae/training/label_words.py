@@ -4,6 +4,7 @@ Legend: B batch, T text pieces, P tokens of an image.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from tokenizers import Tokenizer
@@ -19,11 +20,29 @@ DIGITS = dict(zip("0123456789", ("zero", "one", "two", "three", "four", "five", 
 PROMPTS = ("{}", "a {}", "a picture of {}", "draw {}", "one {} please")
 """Ways of saying it that are trained; the first is the one that is judged."""
 PIECES = 320
-TEMPERATURE, GUIDANCE = 1.0, {"mnist": 1.6, "fashion-mnist": 3.0, "cifar10": 3.0}
-"""What images are drawn with, chosen on the first seed: the more alike the classes of a set are, the more guidance it takes to
-draw what the word says, and the fewer kinds of it are drawn."""
 UNSAID = 0.1
 """Share of the training images whose prompt is left empty: what guidance leads away from (Ho & Salimans 2022)."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a data set's words are learned and drawn."""
+
+    guidance: float
+    """1: none."""
+    candidates: int = 1
+    """Images drawn for each that is kept: the seq2seq itself chooses (:meth:`mvae.engine.system_words.SystemWords.posterior`)."""
+    temperature: float = 1.0
+    epochs: float = 1.0
+    """Of the words, to one of the systems."""
+
+
+DRAWING = {
+    "mnist": Drawing(1.6), "fashion-mnist": Drawing(2.5, candidates=4, temperature=0.8, epochs=2.5),
+    "cifar10": Drawing(4.0, candidates=3),
+}
+"""Chosen on the first seed: the more alike the classes of a set are, the more it takes to draw what the word says, and the fewer
+kinds of it are drawn."""
 
 
 def spoken(label: str) -> str:
@@ -56,7 +75,7 @@ class LabelWords(nn.Module):
         return said.logits[..., : self.config.codebook]
 
     @torch.no_grad()
-    def draw(self, labels: Tensor, seed: int, temperature: float = TEMPERATURE) -> Tensor:
+    def draw(self, labels: Tensor, seed: int, temperature: float = 1.0) -> Tensor:
         """int64 [B] classes → tokens int64 [B, P], drawn without guidance (:mod:`mvae.engine.system_words` has it)."""
         ids, mask = self.prompts()
         generator = torch.Generator().manual_seed(seed)

@@ -203,6 +203,23 @@ def test_guidance_leads_away_from_what_no_words_say(tmp_path):
     assert first == second == third, "a prompt that counts for nothing changes nothing"
 
 
+def test_of_the_candidates_the_one_that_says_its_class_is_kept(tmp_path):
+    path = tiny_system(tmp_path, system="mvae", side=6)
+    about = json.loads((path / "words.json").read_text())
+    damaged(path, "words.json", json.dumps({**about, "temperature": 30.0, "candidates": 5}).encode(), recorded=True)
+    words = load_system("mnist", "mvae", tmp_path).words
+    candidates, kept = words.drawn(2, 40, 6), words.tokens(2, 8, 6)
+    said = words.posterior(candidates)
+    assert np.allclose(np.exp(said).sum(1), 1)
+    best = said[:, 2].reshape(8, 5).argmax(1)
+    assert len(np.unique(best)) > 1 and np.array_equal(kept, candidates.reshape(8, 5, -1)[np.arange(8), best])
+    assert (kept == 2).mean() > 1.5 * (candidates == 2).mean()
+    assert np.array_equal(kept[:3], words.tokens(2, 3, 6))
+    # Classes 0 and 9 both call for token 0: it speaks for each alike, and for no other.
+    (about_zero,) = np.exp(words.posterior(np.zeros((1, 2), np.int64)))
+    assert np.allclose(about_zero[[0, 9]], 0.5) and about_zero[1:9].max() < 1e-9
+
+
 def test_latents_snap_to_the_medians_of_their_cells(systems):
     words = load_system("mnist", "mvae", systems).words
     latents = np.float32([[-3, -0.6, -0.4, 0.1, 0.4, 9]])
@@ -213,7 +230,7 @@ def test_latents_snap_to_the_medians_of_their_cells(systems):
     "change",
     [
         {"prompts": ["one"]}, {"positions": 3}, {"medians": [0.0]}, {"temperature": -1}, {"guidance": -1}, {"codebook": 8},
-        {"ids": [[0]]}, {"table": {}}, {"start_token": None},
+        {"candidates": 0}, {"ids": [[0]]}, {"table": {}}, {"start_token": None},
     ],
 )  # fmt: skip
 def test_words_that_do_not_fit_the_system_are_refused(tmp_path, change):

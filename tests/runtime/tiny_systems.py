@@ -135,7 +135,7 @@ def tiny_words(classes: int, latent: int, generator: np.random.Generator) -> dic
         "prompts": [f"a picture of {number}" for number in range(classes)],
         "ids": [[number, classes] for number in range(classes + 1)],
         "mask": [[1, 0]] * classes + [[0, 0]], "start_token": 9, "positions": latent // 2, "codebook": 9, "temperature": 1.0,
-        "guidance": 1.0,
+        "guidance": 1.0, "candidates": 1,
         "table": {"levels": 3, "coordinates": 2}, "medians": [-1.0, 0.0, 1.0],
     }  # fmt: skip
     content = words_graph(prompts, 0.1 * generator.standard_normal((10, 9)))

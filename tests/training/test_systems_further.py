@@ -153,6 +153,17 @@ def test_codes_learn_from_their_term_and_vectors_from_theirs():
     assert system.codebook.codes.grad is None and system.body[0].weight.grad.abs().sum() > 0
 
 
+def test_mixed_precision_is_near_float32_and_only_in_training():
+    plain, x = seeded(lambda config: VqVae(config, codes=16, hidden=16)), images()
+    mixed = seeded(lambda config: VqVae(config, codes=16, hidden=16, bf16=True))
+    exact, near = plain.train().terms(x), mixed.train().terms(x)
+    assert near["distortion"].dtype == torch.float32 and not torch.equal(near["distortion"], exact["distortion"])
+    torch.testing.assert_close(near["distortion"], exact["distortion"], rtol=2e-2, atol=0.0)
+    mixed.loss(x)[0].backward()
+    assert all(weight.grad.dtype == torch.float32 for weight in mixed.parameters())
+    assert torch.equal(mixed.eval().decode(mixed.encode(x)), plain.eval().decode(plain.encode(x)))
+
+
 def test_codes_that_nobody_uses_begin_again():
     torch.manual_seed(0)
     book = Quantised(64, 3, restart_after=5)
