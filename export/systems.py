@@ -44,9 +44,10 @@ with weights of eight bits, by which a latent that lies between two codes may ge
 
 def export_system(
     system: System | VqVae, out: Path, *, name: str, title: str, data: str, source: Path, words: LabelWords | None = None,
-    facts: dict | None = None,
+    words_of: str = "", facts: dict | None = None,
 ) -> Path:
-    """Write the entry ``out / data / name``. ``source``: folder of the built benchmarks; ``facts`` go into ``system.json``.
+    """Write the entry ``out / data / name``. ``source``: folder of the built benchmarks; ``words_of``: the system in whose folder
+    its words are kept, if it shares them; ``facts`` go into ``system.json``.
 
     Raises :class:`ExportError` where a graph does not reproduce the system, DataError where the benchmark is missing.
     """
@@ -70,12 +71,12 @@ def export_system(
     if words is not None:
         files |= _words(words, system, DRAWING[data])
     for file, content in files.items():
-        write_atomic(folder / file, content)
+        write_atomic((out / data / words_of if words_of and file in WORDS else folder) / file, content)
     records = {file: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for file, c in files.items()}
     index = {
         "system": name, "title": title, "data": data, "classes": list(CLASSES[data]), "side": about.side,
         "channels": about.channels, "latent": shown.shape[1], "sphere": isinstance(system, SVae), "level": "int8 weights",
-        **(facts or {}), "files": records,
+        **({"words": words_of} if words_of else {}), **(facts or {}), "files": records,
     }
     write_atomic(folder / INDEX, (json.dumps(index, indent=1, ensure_ascii=False) + "\n").encode())
     return folder

@@ -23,7 +23,7 @@ INDEX = "system.json"
 GRAPHS = ("encoder.onnx", "decoder.onnx")
 LATENTS = "latents.npz"
 WORDS = ("words.onnx", "words.json")
-"""Only of systems that also draw from words."""
+"""Only of systems that also draw from words; where ``words`` in the index names another system, they are in its folder."""
 _FIELDS = {"system": str, "title": str, "data": str, "classes": list, "side": int, "channels": int, "latent": int, "sphere": bool}
 _SIDE_MAX, _LATENT_MAX = 256, 4096
 
@@ -73,7 +73,8 @@ def read_system(data: str, system: str, folder: Path = FOLDER) -> SystemEntry:
         raise IntegrityError(f"{path / INDEX}: describes {values['data']}/{values['system']}; expected {data}/{system}")
     listed = Manifest(f"{data}/{system}", "", 0, {}, {}, "", (), values["files"])
     names = [*GRAPHS, LATENTS, *(name for name in WORDS if set(WORDS) & set(values["files"]))]
-    files = {name: read_verified(path, listed, name) for name in names}
+    shared = folder / data / values.get("words", system)
+    files = {name: read_verified(shared if name in WORDS else path, listed, name) for name in names}
     kept = {name: values[name] for name in _FIELDS}
     return SystemEntry(**{**kept, "classes": tuple(kept["classes"])}, files=files)
 
@@ -117,6 +118,8 @@ def _index(path: Path) -> dict:
     for key, kind in _FIELDS.items():
         if type(values.get(key)) is not kind:
             raise IntegrityError(f"{path}: {key!r} is {values.get(key)!r:.60}; expected {kind.__name__}")
+    if values.get("words", SYSTEMS[0]) not in SYSTEMS:
+        raise IntegrityError(f"{path}: words of {values['words']!r:.60}; expected one of {SYSTEMS}")
     sizes = 1 <= values["side"] <= _SIDE_MAX and values["channels"] in (1, 3) and 1 <= values["latent"] <= _LATENT_MAX
     if not sizes or not values["classes"] or not all(isinstance(name, str) for name in values["classes"]):
         got = {key: values[key] for key in ("side", "channels", "latent", "classes")}

@@ -27,23 +27,28 @@ def run_all(
     data: Path, out: Path, *, seeds: int, clustering_seeds: int, workers: int, results: Path, only: list[str] | None = None,
     short: bool = False,
 ) -> list[dict]:
-    """Every network that has no result yet, then the table of all that have one.
+    """Every network that has no result yet, then the table of all that have one. A run of full length takes the place of a
+    ``short`` one, never the other way; a row shows the full ones if it has any.
 
     Raises :class:`OptionError` for an unknown name in ``only``, no seed or no worker, :class:`TrainingError` where a job fails.
     """
     if min(seeds, clustering_seeds, workers) < 1:
         raise OptionError(f"{seeds} and {clustering_seeds} seeds, {workers} workers; expected at least 1 of each")
-    every = jobs(seeds, clustering_seeds, short)
-    chosen = named(every, only)
+    whole = jobs(seeds, clustering_seeds)
+    chosen = named(whole, only)
+    if short:
+        missing = {job.name for job in whole if stored_result(job, out) is None}
+        names = {job.name for job in chosen} & missing
+        chosen = [job for job in jobs(seeds, clustering_seeds, short=True) if job.name in names]
     arguments = [str(data), str(out), str(seeds), str(clustering_seeds), "short" if short else "long"]
     run_side_by_side(chosen, out, "mvae.reproduce.reference_run", arguments, workers)
-    command = f"python -m mvae reproduce reference --seeds {seeds} --clustering-seeds {clustering_seeds}" + (
-        " --short" if short else ""
-    )
-    shown = [
-        summary(row, done) | {"command": command, "cpu": cpu_name()}
-        for row in rows() if (done := measured(row, every, out))
-    ]
+    command, shown = f"python -m mvae reproduce reference --seeds {seeds} --clustering-seeds {clustering_seeds}", []
+    for row in rows():
+        done, brief = measured(row, whole, out), ""
+        if not done:
+            done, brief = measured(row, jobs(seeds, clustering_seeds, short=True), out), " --short"
+        if done:
+            shown.append(summary(row, done) | {"command": command + brief, "cpu": cpu_name()})
     write_study(results, "reference", COLUMNS, shown)
     return shown
 

@@ -41,7 +41,7 @@ def rows() -> list[Row]:
     for name, about, published in (("s-vae", "S-VAE, sphere S^", SPHERICAL), ("n-vae", "N-VAE, R^", NORMAL)):
         found += [
             Row(f"{name}-{d}", f"{about}{d}, K = 500", "log_likelihood", "nats", *published[d],
-                note="published after a warm-up of 100 epochs (here 5) and as many more as help")
+                note="published after a warm-up of 100 epochs and as many more as help")
             for d in DIMENSIONS
         ]
     return [

@@ -17,7 +17,7 @@ import torch
 
 from mvae.data.benchmarks import CLASSES, Labelled, load_benchmark
 from mvae.engine.stored_system import StoredSystem, load_system
-from mvae.engine.system_files import FOLDER, INDEX
+from mvae.engine.system_files import FOLDER, INDEX, WORDS
 from mvae.engine.system_titles import SYSTEM_TITLES
 from mvae.errors import OptionError
 from mvae.evaluate.classifier import to_float
@@ -136,8 +136,8 @@ def epoch_seconds(data: str, name: str, train: Labelled) -> float:
 
 
 def _show(made: Path, shown: Path) -> None:
-    """Copy an entry, its index last: a half-copied entry is not one."""
+    """Copy an entry, its index last: a half-copied entry is not one. Words that it shares are copied with whose they are."""
     shown.mkdir(parents=True, exist_ok=True)
-    names = list(json.loads((made / INDEX).read_text())["files"])
-    for file in [*names, INDEX]:
+    about = json.loads((made / INDEX).read_text())
+    for file in [*(name for name in about["files"] if not (name in WORDS and "words" in about)), INDEX]:
         shutil.copyfile(made / file, shown / file)

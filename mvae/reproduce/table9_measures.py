@@ -75,7 +75,7 @@ def measure(data: str, name: str, seed: int, out: Path, source: Path, count: int
     words = stored_words(data, seed, out, system) if name in ("mvae", MINIATURISED) else None
     log = json.loads((folder / "log.json").read_text())
     export_system(system, folder / "zoo", name=name, title=SYSTEM_TITLES[name], data=data, source=source, words=words,
-                  facts={"seed": seed, "epochs": log["settings"]["epochs"]})
+                  words_of="mvae" if small else "", facts={"seed": seed, "epochs": log["settings"]["epochs"]})
     entry = load_system(data, name, folder / "zoo")
     found = {
         "real_accuracy": real.accuracy, "parameters": sum(p.numel() for p in system.parameters()), "bytes": _bytes(entry),

@@ -203,6 +203,25 @@ def test_guidance_leads_away_from_what_no_words_say(tmp_path):
     assert first == second == third, "a prompt that counts for nothing changes nothing"
 
 
+def test_words_may_be_shared_with_another_system(tmp_path):
+    whole = tiny_system(tmp_path, system="mvae", side=6)
+    small = tiny_system(tmp_path, system="mvae_small", side=6)
+    about = json.loads((small / "system.json").read_text())
+    words = {name: record for name, record in json.loads((whole / "system.json").read_text())["files"].items() if "words" in name}
+    about |= {"words": "mvae", "files": about["files"] | words}
+    (small / "system.json").write_text(json.dumps(about))
+    drawn = load_system("mnist", "mvae_small", tmp_path).words.tokens(4, 3, 1)
+    assert np.array_equal(drawn, load_system("mnist", "mvae", tmp_path).words.tokens(4, 3, 1))
+    for wrong in ("../mvae", "vae", ["mvae"]):  # not a system, one without words, no name
+        (small / "system.json").write_text(json.dumps(about | {"words": wrong}))
+        with pytest.raises(IntegrityError):
+            load_system("mnist", "mvae_small", tmp_path)
+    (small / "system.json").write_text(json.dumps(about))
+    (whole / "words.json").write_text("{}")
+    with pytest.raises(IntegrityError, match=r"words\.json"):
+        load_system("mnist", "mvae_small", tmp_path)
+
+
 def test_of_the_candidates_the_one_that_says_its_class_is_kept(tmp_path):
     path = tiny_system(tmp_path, system="mvae", side=6)
     about = json.loads((path / "words.json").read_text())

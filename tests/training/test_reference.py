@@ -165,7 +165,7 @@ def test_what_lies_within_two_standard_deviations():
 
 def test_the_study_writes_its_table(data, tmp_path, monkeypatch):
     cut = [small(name) for name in ("vae-s0", "vae-s1", "vade-s0", "beta-4-s0", "vq-vae-8x8-s0")]
-    monkeypatch.setattr(reference, "jobs", lambda *options: cut)
+    monkeypatch.setattr(reference, "jobs", lambda *options, **more: cut)
     monkeypatch.setattr(
         reference, "run_side_by_side", lambda chosen, out, *rest: [run_job(job, data, out) for job in chosen]
     )
@@ -176,7 +176,26 @@ def test_the_study_writes_its_table(data, tmp_path, monkeypatch):
     (path,) = (tmp_path / "results").glob("reference-arms-*.csv")
     lines = ALL_STUDIES["reference"](list(csv.DictReader(path.open(encoding="utf-8"))))
     assert len(lines) == 4 + 2 + 4 and "−86.76" in lines[6] and "codes used" in lines[8]
+    assert all(row["command"].endswith("--clustering-seeds 1") for row in found)
     with pytest.raises(OptionError, match="networks"):
         reference.run_all(data, tmp_path / "out", only=["vae-s9"], **asked)
     with pytest.raises(OptionError, match="at least 1"):
         reference.run_all(data, tmp_path / "out", **asked | {"workers": 0})
+
+
+def test_a_row_shows_its_full_runs_where_it_has_some(data, tmp_path, monkeypatch):
+    whole, brief = [small("vae-s0"), small("beta-4-s0")], [small("vae-s0"), small("beta-4-s0")]
+    brief = [replace(job, phases=job.phases[:1] * 3) for job in brief]
+    monkeypatch.setattr(reference, "jobs", lambda *options, short=False: brief if short else whole)
+    monkeypatch.setattr(
+        reference, "run_side_by_side", lambda chosen, out, *rest: [run_job(job, data, out) for job in chosen]
+    )
+    asked = {"seeds": 1, "clustering_seeds": 1, "workers": 1, "results": tmp_path / "results"}
+
+    def lengths(**further) -> list[tuple[int, bool]]:
+        found = reference.run_all(data, tmp_path / "out", **asked, **further)
+        return [(row["epochs"], row["command"].endswith("--short")) for row in found]
+
+    full, few = sum(phase.epochs for phase in whole[0].phases), 3 * whole[0].phases[0].epochs
+    assert lengths(short=True) == [(few, True), (few, True)]
+    assert lengths(only=["vae"]) == lengths(short=True) == [(full, False), (few, True)]

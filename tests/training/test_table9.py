@@ -79,6 +79,9 @@ def test_two_systems_go_all_the_way(source, tmp_path, monkeypatch):
     assert sum(line.startswith("| mVAE") for line in lines) == 4 and "*97.2*" in "\n".join(lines)
     for name in ("vade", "mvae", "mvae_small"):
         assert load_system("mnist", name, tmp_path / "systems").decode(np.zeros((1, 16), np.float32)).shape == (1, 1, 28, 28)
+    assert not (tmp_path / "systems" / "mnist" / "mvae_small" / "words.onnx").exists(), "words are stored once"
+    drawn = [load_system("mnist", name, tmp_path / "systems").words.tokens(3, 2, 0) for name in ("mvae", "mvae_small")]
+    assert np.array_equal(*drawn)
     done = (tmp_path / "runs" / "mnist" / "vade-s0", "mnist", "vade", 0)
     assert is_trained(*done, epochs=2) and not is_trained(*done, epochs=3), "a run of other settings is not this one"
     stored = (tmp_path / "runs" / "mnist" / "vade-s0" / "weights.safetensors").stat().st_mtime_ns
