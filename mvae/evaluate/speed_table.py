@@ -14,7 +14,8 @@ def speed_table(rows: Rows) -> list[str]:
         "(the VQ-VAE's convolutions, two layers of 400 elsewhere), processes that take turns epoch by epoch, on "
         f"{where}{load}; torch {first['torch']}, pythae {first['pythae']}. Medians of {_range(rows, 'epochs')} epochs after one "
         "that is not counted; in brackets the ratios of single turns. Of pythae only the steps are timed, without its progress "
-        "bar, evaluation, checkpoints and copy of the best model."
+        "bar, evaluation, checkpoints and copy of the best model. vq_vae_bf16 is ours in mixed precision (bfloat16 layers, "
+        "float32 weights and losses) beside pythae's, which has none."
     )
     head = ["system", "parameters", "ours, s", "pythae, s", "ratio", "single turns"]
     body = [

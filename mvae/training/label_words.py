@@ -38,7 +38,7 @@ class Drawing:
 
 
 DRAWING = {
-    "mnist": Drawing(1.6), "fashion-mnist": Drawing(2.5, candidates=4, temperature=0.8, epochs=2.5),
+    "mnist": Drawing(1.6), "fashion-mnist": Drawing(2.0, candidates=8, temperature=0.9, epochs=2.5),
     "cifar10": Drawing(4.0, candidates=3),
 }
 """Chosen on the first seed: the more alike the classes of a set are, the more it takes to draw what the word says, and the fewer
