@@ -52,7 +52,7 @@ def test_jobs_have_names_of_their_own_and_every_row_has_some():
     for long, brief in zip(found, jobs(short=True), strict=True):
         assert (long.name, long.row, long.seed) == (brief.name, brief.row, brief.seed)
         assert sum(phase.epochs for phase in brief.phases) <= sum(phase.epochs for phase in long.phases)
-        assert (brief == long) == (long.row.startswith(("s-vae", "n-vae")))
+        assert brief != long
 
 
 @pytest.mark.parametrize(
