@@ -34,21 +34,18 @@ def run_all(
     """
     if min(seeds, clustering_seeds, workers) < 1:
         raise OptionError(f"{seeds} and {clustering_seeds} seeds, {workers} workers; expected at least 1 of each")
-    whole = jobs(seeds, clustering_seeds)
+    whole, brief = (jobs(seeds, clustering_seeds, short=cut) for cut in (False, True))
     chosen = named(whole, only)
     if short:
-        missing = {job.name for job in whole if stored_result(job, out) is None}
-        names = {job.name for job in chosen} & missing
-        chosen = [job for job in jobs(seeds, clustering_seeds, short=True) if job.name in names]
+        names = {job.name for job in chosen if stored_result(job, out) is None}
+        chosen = [job for job in brief if job.name in names]
     arguments = [str(data), str(out), str(seeds), str(clustering_seeds), "short" if short else "long"]
     run_side_by_side(chosen, out, "mvae.reproduce.reference_run", arguments, workers)
     command, shown = f"python -m mvae reproduce reference --seeds {seeds} --clustering-seeds {clustering_seeds}", []
     for row in rows():
-        done, brief = measured(row, whole, out), ""
-        if not done:
-            done, brief = measured(row, jobs(seeds, clustering_seeds, short=True), out), " --short"
-        if done:
-            shown.append(summary(row, done) | {"command": command + brief, "cpu": cpu_name()})
+        full = measured(row, whole, out)
+        if done := full or measured(row, brief, out):
+            shown.append(summary(row, done) | {"command": command + ("" if full else " --short"), "cpu": cpu_name()})
     write_study(results, "reference", COLUMNS, shown)
     return shown
 
