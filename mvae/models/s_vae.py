@@ -9,10 +9,25 @@ from mvae.models.spherical import PowerSpherical, UniformSphere, VonMisesFisher,
 from mvae.models.system import System, SystemConfig
 
 FAMILIES = {"vmf": VonMisesFisher, "power": PowerSpherical}
+SPREAD = 3.0
+"""The generator reads a direction times this many times D. A unit vector's entries are about 1 / √D and differ by still less
+between images: read as they are, they move the first layer so little that a sphere of many dimensions is hardly learnt."""
+
+
+class Times(nn.Module):
+    """Its input times a constant."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
 
 
 class SVae(System):
-    """The latent is a direction: D numbers, D − 1 of them free (a paper's "d = 5" on S^5 needs D = 6)."""
+    """The latent is a direction: D numbers, D − 1 of them free (a paper's "d = 5" on S^5 needs D = 6). Its concentration is
+    κ = 1 + D softplus(…), since what makes directions equally certain grows with D."""
 
     name = "s_vae"
 
@@ -22,14 +37,15 @@ class SVae(System):
             raise OptionError(f"family {family!r:.40}, {config.latent} dimensions; expected one of {list(FAMILIES)}, at least 2")
         super().__init__(config)
         self.family = FAMILIES[family]
-        nn.init.constant_(self.head.bias[-1], 2.0)
+        self.generator = nn.Sequential(Times(SPREAD * config.latent), self.generator)
+        nn.init.zeros_(self.head.bias[-1:])
 
     def head_size(self) -> int:
         return self.config.latent + 1
 
     def posterior(self, x: Tensor) -> VonMisesFisher | PowerSpherical:
         said = self.head(self.body(x))
-        return self.family(F.normalize(said[:, :-1], dim=1), F.softplus(said[:, -1]) + 1)
+        return self.family(F.normalize(said[:, :-1], dim=1), 1 + self.config.latent * F.softplus(said[:, -1]))
 
     def prior_log_prob(self, z: Tensor) -> Tensor:
         return z.new_full(z.shape[:-1], -log_surface(self.config.latent))
@@ -43,7 +59,7 @@ class SVae(System):
         distortion = -self.likelihood.log_prob(x, self.generator(z))
         if isinstance(posterior, VonMisesFisher) and self.training:
             extra = posterior.correction(z)  # adds nothing to the value, and the missing part to the gradient
-            distortion = distortion + distortion.detach() * (extra - extra.detach())
+            distortion = distortion + _against_the_others(distortion.detach()) * (extra - extra.detach())
         return {"distortion": distortion, "rate": self.rate(posterior, z)}
 
     def features(self, x: Tensor) -> Tensor:
@@ -51,3 +67,10 @@ class SVae(System):
 
     def sample_prior(self, count: int) -> Tensor:
         return UniformSphere(self.config.latent).rsample((count,)).to(self.head.weight.device)
+
+
+def _against_the_others(values: Tensor) -> Tensor:
+    """What each of [B] differs by from the mean of the others: a control variate, since the correction of a constant has no
+    expected gradient. The only one of a batch stays as it is."""
+    count = len(values)
+    return values if count == 1 else (values - values.mean()) * count / (count - 1)
