@@ -9,9 +9,6 @@ from mvae.models.spherical import PowerSpherical, UniformSphere, VonMisesFisher,
 from mvae.models.system import System, SystemConfig
 
 FAMILIES = {"vmf": VonMisesFisher, "power": PowerSpherical}
-SPREAD = 3.0
-"""The generator reads a direction times this many times D. A unit vector's entries are about 1 / √D and differ by still less
-between images: read as they are, they move the first layer so little that a sphere of many dimensions is hardly learnt."""
 
 
 class Times(nn.Module):
@@ -27,17 +24,22 @@ class Times(nn.Module):
 
 class SVae(System):
     """The latent is a direction: D numbers, D − 1 of them free (a paper's "d = 5" on S^5 needs D = 6). Its concentration is
-    κ = 1 + D softplus(…), since what makes directions equally certain grows with D."""
+    κ = 1 + D softplus(…), since what makes directions equally certain grows with D.
+
+    The generator reads a direction times ``spread`` times D. A unit vector's entries are about 1 / √D and differ by still less
+    between images: read as they are, they move the first layer so little that a sphere of many dimensions is hardly learnt.
+    """
 
     name = "s_vae"
 
-    def __init__(self, config: SystemConfig, family: str = "vmf"):
-        """Raises OptionError for another family or D below 2."""
-        if family not in FAMILIES or config.latent < 2:
-            raise OptionError(f"family {family!r:.40}, {config.latent} dimensions; expected one of {list(FAMILIES)}, at least 2")
+    def __init__(self, config: SystemConfig, family: str = "vmf", spread: float = 3.0):
+        """Raises OptionError for another family, D below 2, or a ``spread`` that is not above 0."""
+        if family not in FAMILIES or config.latent < 2 or not spread > 0:
+            raise OptionError(f"family {family!r:.40}, {config.latent} dimensions, spread {spread}; expected one of "
+                              f"{list(FAMILIES)}, at least 2 and above 0")
         super().__init__(config)
         self.family = FAMILIES[family]
-        self.generator = nn.Sequential(Times(SPREAD * config.latent), self.generator)
+        self.generator = nn.Sequential(Times(spread * config.latent), self.generator)
         nn.init.zeros_(self.head.bias[-1:])
 
     def head_size(self) -> int:

@@ -18,6 +18,9 @@ from mvae.models.vq_vae import VqVae
 VQ_CHANNELS, VQ_CODES, VQ_COMMITMENT = 4, 256, 15.0
 """Of the VQ-VAE's grid on the shared backbone, 4 × 4 of them: a byte a place. The commitment is the published .25 of a squared
 error that is divided by the images' variance, in nats of a Gaussian with a standard deviation of .1."""
+SPREAD = {1: 3.0, 3: 0.3}
+"""Of the S-VAE's directions, by the images' channels. In colour the noise of the first epochs, spread as far, is what the
+generator would learn to ignore."""
 GAN = {"matching": 1000.0, "fooling": 5.0, "noise": 0.2, "patches": True}
 """The VAE-GAN's weights against the KL, which with less has its way, so that nothing is encoded; instance noise, and a
 discriminator of convolutions: one on the backbone knows real images by their exact zeros and its features forget the rest."""
@@ -35,8 +38,7 @@ def build_system(name: str, config: SystemConfig, steps: int | None = None) -> S
         "info_vae": lambda: InfoVae(config, alpha=0.5, lambda_=100.0),
         "beta_vae": lambda: BetaVae(config, beta=4.0),
         "vq_vae": lambda: VqVae(replace(config, latent=VQ_CHANNELS), codes=VQ_CODES, commitment=VQ_COMMITMENT, shared=True),
-        # Beyond a few dimensions the Power Spherical is the robust choice (De Cao & Aziz 2020).
-        "s_vae": lambda: SVae(config, family="vmf" if config.latent <= 20 else "power"),
+        "s_vae": lambda: SVae(config, spread=SPREAD[config.channels]),
         "vae_gan": lambda: VaeGan(config, **GAN),
         "mvae": lambda: MvaeSystem(config, steps=steps),
     }

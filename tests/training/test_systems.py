@@ -139,7 +139,8 @@ def test_the_correction_weighs_an_image_against_the_others():
 
 @pytest.mark.parametrize(
     "make", [lambda: BetaVae(TINY, beta=-1), lambda: InfoVae(TINY, alpha=2.0), lambda: InfoVae(TINY, 0.0, 0.5),
-             lambda: SVae(TINY, family="cauchy"), lambda: SVae(replace(TINY, latent=1))]
+             lambda: SVae(TINY, family="cauchy"), lambda: SVae(replace(TINY, latent=1)),
+             lambda: SVae(TINY, spread=0.0)]
 )
 def test_options_out_of_range_are_refused(make):
     with pytest.raises(OptionError, match="expected"):
