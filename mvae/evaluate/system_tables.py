@@ -12,7 +12,7 @@ def reference_table(rows: Rows) -> list[str]:
         "of clusters matched one to one with classes, on test images. Clustering: median over seeds, mean in brackets; published "
         "is the best run of VaDE, the mean of GMVAE. Within: two standard deviations of both, ours unknown where there is one "
         "seed. Epochs in brackets are those of the autoencoder alone. All runs are shorter than the published ones. Seconds of "
-        "an epoch: as it went, beside up to four other networks on two cores; they compare nothing."
+        "an epoch: as it went, other networks being trained beside; they compare nothing."
     )
     head = [
         "system", "units", "obtained", "best", "published", "published best", "within", "seeds", "epochs", "batch", "s an epoch",

@@ -88,12 +88,11 @@ def test_the_bound_rises_with_the_samples_and_starts_at_the_elbo(name):
         for parameter in system.generator.parameters():
             parameter.mul_(1 if isinstance(system, SVae) else 3)  # fresh weights hardly look at a latent that is not spread
     torch.manual_seed(1)
-    bounds = {k: torch.stack([system.importance_log_likelihood(x, k).mean() for _ in range(300 // k)]) for k in (1, 10, 100)}
-    assert bounds[1].mean() < bounds[10].mean() < bounds[100].mean()
+    bounds = [torch.stack([system.importance_log_likelihood(x, k) for _ in range(300 // k)]).mean() for k in (1, 10, 100)]
+    assert bounds[0] < bounds[1] < bounds[2]
     with torch.no_grad():
-        elbo = torch.stack([-(t["distortion"] + t["rate"]).mean() for t in (system.terms(x) for _ in range(300))])
-    error = math.sqrt((bounds[1].var() + elbo.var()) / 300)
-    assert bounds[1].mean().item() == pytest.approx(elbo.mean().item(), abs=2 * error) and error < 1.5
+        elbo = torch.stack([-(t["distortion"] + t["rate"]) for t in (system.terms(x) for _ in range(300))]).mean()
+    assert bounds[0].item() == pytest.approx(elbo.item(), abs=2.0)
 
 
 def test_a_capacity_grows_with_training_alone_and_is_aimed_at():
