@@ -74,6 +74,7 @@ def page(browser, request):
 def open_app(page, address):
     page.goto(address)
     expect(page.locator("#make")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#model-choice label.selected").first).to_be_visible(timeout=PATIENCE_MS)  # filled after the button
 
 
 def make(page, prompt, columns):
